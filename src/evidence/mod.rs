@@ -1,0 +1,92 @@
+//! What rinit saw. Collectors fill this in, `diagnose` reads it; nothing here knows what it means.
+//! Whatever could not be read is `None`, never zero.
+
+pub mod files;
+pub mod process;
+
+use std::time::Duration;
+
+use crate::signals::{Origin, Signo};
+use files::Inspection;
+use process::{Process, Status};
+
+/// Everything that is known when PROGRAM has ended.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// What was to be run.
+    pub command: Command,
+    /// PROGRAM's pid; `None` if there was no fork.
+    pub pid: Option<i32>,
+    /// Whether rinit is PID 1 of its namespace.
+    pub is_init: bool,
+    /// Start and end as seconds since 1970 UTC.
+    pub started: u64,
+    /// See `started`.
+    pub ended: u64,
+    /// How long PROGRAM lived, by the monotonic clock.
+    pub duration: Duration,
+    /// What it and the children that it waited for used (wait4(2)).
+    pub usage: Option<Usage>,
+    /// The signals that rinit received for PROGRAM, oldest first: the first 8 and the last 8.
+    pub signals: Vec<SignalEvent>,
+    /// How many more there were between those.
+    pub signals_omitted: u64,
+    /// /proc/PID/status of the zombie.
+    pub zombie: Option<Status>,
+    /// Orphans reaped so far.
+    pub reaped: u64,
+    /// Processes of the container (as PID 1) or descendants (else) that outlive PROGRAM.
+    pub left: Option<Vec<Process>>,
+    /// What is on disk where PROGRAM should be; only when it could not be started.
+    pub inspection: Option<Inspection>,
+}
+
+/// PROGRAM and its arguments.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    /// argv[0] as it was given.
+    pub program: Vec<u8>,
+    /// How many arguments follow.
+    pub arguments: usize,
+    /// The arguments themselves: only with `--show-args`.
+    pub shown: Option<Vec<Vec<u8>>>,
+}
+
+/// Resource usage of PROGRAM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// CPU time in user mode.
+    pub user: Duration,
+    /// CPU time in the kernel.
+    pub system: Duration,
+    /// Largest resident set of any one process, KiB. Never below rinit's own at the fork.
+    pub max_rss_kib: u64,
+}
+
+/// A signal on its way to PROGRAM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalEvent {
+    /// What arrived.
+    pub signal: Signo,
+    /// From whom.
+    pub origin: Origin,
+    /// When, since the start.
+    pub at: Duration,
+    /// What became of it.
+    pub fate: Fate,
+    /// PROGRAM's /proc/PID/status just before; only for signals that may be meant to stop it.
+    pub snapshot: Option<Status>,
+}
+
+/// What rinit did with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Passed on to PROGRAM (or its group) as this signal.
+    Sent(Signo),
+    /// Dropped by `--rewrite A:0`.
+    Dropped,
+    /// Not sent: the terminal had already sent it to PROGRAM, which is in rinit's group.
+    Direct,
+    /// kill(2) failed with this errno.
+    Failed(i32),
+}

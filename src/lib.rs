@@ -1,0 +1,12 @@
+//! rinit, a minimal container init that says why the container ended.
+//!
+//! argv → [`cli`] → spawn ([`child`]) → [`supervise`] → [`outcome`] + [`evidence`] → [`diagnose`] → [`report`] →
+//! [`sink`] → exit status: one direction, each step a type.
+
+pub mod cli;
+pub mod diagnose;
+pub mod evidence;
+pub mod outcome;
+pub mod report;
+pub mod signals;
+pub mod sys;

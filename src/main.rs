@@ -1,0 +1,3 @@
+//! rinit.
+
+fn main() {}

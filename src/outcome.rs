@@ -1,0 +1,66 @@
+//! How PROGRAM ended, and the one place where that becomes an exit status.
+
+#![forbid(unsafe_code)]
+
+use crate::signals::Signo;
+
+/// What became of PROGRAM. Code and signal stay two facts; they are joined to one number only in
+/// [`Outcome::exit_status`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ended by itself with this code (wait(2), `WIFEXITED`).
+    Exited(u8),
+    /// A signal ended it (wait(2), `WIFSIGNALED`).
+    Signaled {
+        /// The signal.
+        signal: Signo,
+        /// Whether the kernel says that it dumped core (`WCOREDUMP`).
+        core_dumped: bool,
+    },
+    /// It never ran.
+    NotStarted(StartError),
+}
+
+/// The system call that kept PROGRAM from running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartError {
+    /// Which call failed.
+    pub stage: Stage,
+    /// errno of that call.
+    pub errno: i32,
+}
+
+/// The steps of a start that can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Something rinit needs for itself: the signal descriptor, the pipe.
+    Prepare,
+    /// fork(2).
+    Fork,
+    /// execve(2), after the search in PATH.
+    Exec,
+}
+
+/// rinit's own failure, usage included (the convention of env(1), timeout(1) and `docker run`).
+pub const OWN_FAILURE: u8 = 125;
+/// Found, but not executable (bash(1), EXIT STATUS).
+const NOT_EXECUTABLE: u8 = 126;
+/// Not found (bash(1), EXIT STATUS).
+const NOT_FOUND: u8 = 127;
+/// bash(1): "a command that terminates on a fatal signal N has status 128+N".
+const SIGNAL_BASE: u8 = 128;
+
+impl Outcome {
+    /// The status that rinit exits with: PROGRAM's own code, 128+n for signal n, 127 where PROGRAM or its
+    /// interpreter was not found, 126 where execve(2) failed otherwise, 125 where rinit failed.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match *self {
+            Self::Exited(code) => code,
+            Self::Signaled { signal, .. } => SIGNAL_BASE + signal.as_u8(),
+            Self::NotStarted(StartError { stage: Stage::Exec, errno }) if errno == libc::ENOENT => NOT_FOUND,
+            Self::NotStarted(StartError { stage: Stage::Exec, .. }) => NOT_EXECUTABLE,
+            Self::NotStarted(_) => OWN_FAILURE,
+        }
+    }
+}
