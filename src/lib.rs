@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod diagnose;
 pub mod evidence;
+pub mod install;
 pub mod outcome;
 pub mod report;
 pub mod signals;
