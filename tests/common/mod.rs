@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 #[allow(unused_imports)]
-pub use running::{Ended, Got, Running, Status};
+pub use running::{Ended, Got, Running, Status, kill};
 
 /// Every wait of a run ends at the latest this long after its start.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -320,4 +320,27 @@ pub fn is_root(what: &str) -> bool {
         eprintln!("SKIPPED, needs root: {what}");
     }
     root
+}
+
+/// Runs `test` for every item, on two threads: the machine has two cores.
+pub fn each<T: Send>(items: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    let queue = std::sync::Mutex::new(items.into_iter().collect::<Vec<T>>().into_iter());
+    let next = || queue.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(item) = next() {
+                    test(item);
+                }
+            });
+        }
+    });
+}
+
+/// The two places in which rinit works.
+pub const PLACES: [fn() -> Rinit; 2] = [Rinit::as_init, Rinit::as_subreaper];
+
+/// Every signal that can be forwarded: nothing catches KILL and STOP, and CHLD means reap.
+pub fn forwardable() -> impl Iterator<Item = i32> {
+    (1..=64).filter(|s| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGCHLD].contains(s))
 }

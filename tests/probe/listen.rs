@@ -32,9 +32,6 @@ pub fn listen(options: &[&str]) -> i32 {
         raw::print("no setuid here");
         return 1;
     }
-    if has("leave-group") {
-        unsafe { libc::setpgid(0, 0) };
-    }
     let mut hooked = (!has("raw")).then(|| SignalsInfo::<WithOrigin>::new(HOOKED).unwrap());
     // The C library's return code, for the signals that it refuses.
     unsafe { libc::signal(64, handler as *const () as usize) };
@@ -62,6 +59,17 @@ pub fn listen(options: &[&str]) -> i32 {
             }
         }
         unsafe { libc::read(ends[0], [0_u8].as_mut_ptr().cast(), 1) };
+    }
+    if has("leave-group") {
+        // The leader of a group cannot make another one, only go into it.
+        let other = raw::fork();
+        if other == 0 {
+            loop {
+                unsafe { libc::pause() };
+            }
+        }
+        assert_eq!(unsafe { libc::setpgid(other, other) }, 0, "the other group");
+        assert_eq!(unsafe { libc::setpgid(0, other) }, 0, "into the other group");
     }
     raw::print(&format!("ready {}", std::process::id()));
     loop {
