@@ -71,9 +71,8 @@ pub(super) fn command_not_found(case: &Case<'_>) -> Option<Diagnosis> {
         return None;
     }
     let inspection = case.evidence.inspection.as_ref();
-    let looked = inspection.filter(|inspection| {
-        !inspection.candidates.is_empty() && inspection.candidates.iter().all(|candidate| is_absent(candidate))
-    });
+    let looked = inspection
+        .filter(|inspection| !inspection.candidates.is_empty() && inspection.candidates.iter().all(is_absent));
     let (confidence, what) = match looked {
         Some(_) => (Certain, "it is in no directory of PATH"),
         None => (Likely, "most likely it is in no directory of PATH"),

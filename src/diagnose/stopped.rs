@@ -121,7 +121,7 @@ pub(super) fn by_passed_on_signal(case: &Case<'_>) -> Option<Diagnosis> {
         Diagnosis::new(&registry::STOPPED_WITHOUT_HANDLER, confidence, verdict).evidence(case.history(event));
     if case.pending(signal) == Some(true) && leaves_trace(signal) {
         diagnosis =
-            diagnosis.evidence(format!("{signal} was still pending in the zombie, as it is after a default action"));
+            diagnosis.evidence(format!("{signal} was still pending at its death, as it is after a default action"));
     }
     let next = if signal == Signo::KILL {
         "pass a signal on that the program can handle (--rewrite), if it holds state".to_owned()
@@ -145,7 +145,7 @@ pub(super) fn terminated_from_inside(case: &Case<'_>) -> Option<Diagnosis> {
     let mut diagnosis = Diagnosis::new(&registry::TERMINATED_FROM_INSIDE, confidence, verdict);
     if sent {
         diagnosis = diagnosis
-            .evidence("SIGTERM was still pending in the zombie, as it is when it was sent to the process with kill");
+            .evidence("SIGTERM was still pending at its death, as it is when it was sent to the process with kill");
     }
     if case.evidence.is_init && case.all_signals_known() {
         diagnosis = diagnosis.ruled_out("the kubelet's own signal and docker stop (they go to PID 1, which is rinit)");
@@ -169,8 +169,12 @@ pub(super) fn interrupted(case: &Case<'_>) -> Option<Diagnosis> {
     );
     Some(
         Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, Possible, verdict)
-            .not_known("the sender: the terminal sends these to its foreground group and not to rinit, and any process can send them with kill")
-            .next(format!("nothing, if the key was pressed. Without a terminal: look for what sends {signal} inside the container")),
+            .not_known(
+                "the sender: the terminal sends these to its foreground group, and any process can send them with kill",
+            )
+            .next(format!(
+                "nothing, if the key was pressed. Without a terminal: look for what sends {signal} inside the container"
+            )),
     )
 }
 
