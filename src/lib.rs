@@ -3,10 +3,15 @@
 //! argv → [`cli`] → spawn ([`child`]) → [`supervise`] → [`outcome`] + [`evidence`] → [`diagnose`] → [`report`] →
 //! [`sink`] → exit status: one direction, each step a type.
 
+pub mod child;
 pub mod cli;
 pub mod diagnose;
 pub mod evidence;
+pub mod install;
+pub mod logging;
 pub mod outcome;
 pub mod report;
 pub mod signals;
+pub mod sink;
+pub mod supervise;
 pub mod sys;

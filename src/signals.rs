@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::str::FromStr;
 
 use nix::sys::signal::Signal;
 
@@ -89,20 +90,20 @@ impl Signo {
         self.0
     }
 
-    /// Reads `TERM`, `sigterm`, `15`, `RTMIN`, `RTMIN+3`, `SIGRTMAX-1`.
+    /// Reads `TERM`, `sigterm`, `15`, `RTMIN`, `RTMIN+3`, `SIGRTMAX-1`, and `SIG32`, which is all that 32 has for a name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.bytes().all(|b| b.is_ascii_digit()) {
-            return Self::new(text.parse().ok()?);
-        }
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Some(number) = digits(name) {
+            return Self::new(number);
+        }
         if let Some(offset) = name.strip_prefix("RTMIN") {
-            let n = if offset.is_empty() { 0 } else { unsigned(offset.strip_prefix('+')?)? };
+            let n = if offset.is_empty() { 0 } else { digits(offset.strip_prefix('+')?)? };
             return RTMIN.checked_add(n).filter(|n| *n <= RTMAX).map(Self);
         }
         if let Some(offset) = name.strip_prefix("RTMAX") {
-            let n = if offset.is_empty() { 0 } else { unsigned(offset.strip_prefix('-')?)? };
+            let n = if offset.is_empty() { 0 } else { digits(offset.strip_prefix('-')?)? };
             return RTMAX.checked_sub(n).filter(|n| *n >= RTMIN).map(Self);
         }
         let number = match name {
@@ -122,8 +123,8 @@ impl Signo {
     }
 }
 
-/// Digits alone: `u8::from_str` would take a sign as well.
-fn unsigned(text: &str) -> Option<u8> {
+/// Reads a number of digits alone: std's `from_str` would take a plus sign as well.
+pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
@@ -253,6 +254,73 @@ impl Origin {
                 // The parent of an injected process is outside: PPid 0 (pid_namespaces(7)).
                 if parent == Some(0) && pid != 1 { Self::Exec(sender) } else { Self::Process(sender) }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_signal_is_read_back_from_its_number_and_its_name() {
+        for signal in Signo::all() {
+            let name = signal.to_string();
+            let short = name.strip_prefix("SIG").unwrap();
+            assert_eq!(Signo::parse(&signal.raw().to_string()), Some(signal));
+            for spelling in [name.clone(), name.to_lowercase(), short.to_owned(), short.to_lowercase()] {
+                assert_eq!(Signo::parse(&spelling), Some(signal), "{spelling}");
+            }
+        }
+        assert_eq!(Signo::all().count(), 64);
+    }
+
+    #[test]
+    fn names_are_those_of_signal_7_and_of_bash() {
+        let names: Vec<String> = Signo::all().map(|signal| signal.to_string()).collect();
+        // `kill -l` of bash 5.2 on x86-64, and the two that it leaves out.
+        let bash = "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP \
+            TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS 32 33 RTMIN RTMIN+1 RTMIN+2 RTMIN+3 RTMIN+4 RTMIN+5 \
+            RTMIN+6 RTMIN+7 RTMIN+8 RTMIN+9 RTMIN+10 RTMIN+11 RTMIN+12 RTMIN+13 RTMIN+14 RTMIN+15 RTMAX-14 RTMAX-13 \
+            RTMAX-12 RTMAX-11 RTMAX-10 RTMAX-9 RTMAX-8 RTMAX-7 RTMAX-6 RTMAX-5 RTMAX-4 RTMAX-3 RTMAX-2 RTMAX-1 RTMAX";
+        assert_eq!(names, bash.split_whitespace().map(|name| format!("SIG{name}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn real_time_signals_count_from_both_ends() {
+        for n in 0..=30 {
+            assert_eq!(Signo::parse(&format!("RTMIN+{n}")), Signo::new(34 + n));
+            assert_eq!(Signo::parse(&format!("SIGRTMAX-{n}")), Signo::new(64 - n));
+        }
+        assert_eq!(Signo::parse("sigrtmin+3").map(Signo::raw), Some(37));
+    }
+
+    #[test]
+    fn other_names_of_the_same_number() {
+        for (alias, name) in [("IOT", "ABRT"), ("CLD", "CHLD"), ("POLL", "IO"), ("sigiot", "6")] {
+            assert_eq!(Signo::parse(alias), Signo::parse(name), "{alias}");
+            assert!(Signo::parse(alias).is_some(), "{alias}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_signal() {
+        let texts = "0 65 00 -1 +15 15.0 0x0f 4294967311 99999999999999999999 SIG SIGSIGTERM SIG0 SIG+9 TERMINATE EXIT NSIG \
+            RTMIN+31 RTMIN-1 RTMIN+ RTMIN+-1 RTMIN++1 RTMIN3 RTMIN+256 RTMAX-31 RTMAX+1 RTMAX- RTMAX-256 RT \
+            TERM, \u{130}NT \u{ff34}ERM";
+        for text in texts.split_whitespace().chain(["", " ", " TERM", "TERM ", "TERM\n", "TE\0RM"]) {
+            assert_eq!(Signo::parse(text), None, "{text:?}");
+        }
+        assert_eq!([Signo::new(0), Signo::new(65), Signo::new(-15), Signo::new(271)], [None; 4]);
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_in() {
+        for signal in Signo::all() {
+            let set = SignalSet::default().with(signal);
+            assert_eq!(set.0.trailing_zeros() + 1, u32::from(signal.as_u8()));
+            assert!(Signo::all().all(|other| set.contains(other) == (other == signal)));
+            assert!(SignalSet::ALL.contains(signal));
         }
     }
 }

@@ -2,6 +2,7 @@
 //! Whatever could not be read is `None`, never zero.
 
 pub mod files;
+pub mod mountinfo;
 pub mod process;
 
 use std::time::Duration;

@@ -1,5 +1,10 @@
 //! Processes as /proc shows them.
 
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io::Read;
+
 use crate::signals::SignalSet;
 
 /// The lines of /proc/PID/status (proc_pid_status(5)) that rinit reasons from. They still read on a zombie.
@@ -23,6 +28,56 @@ pub struct Status {
     pub seccomp: Option<u8>,
 }
 
+impl Status {
+    /// Reads the text of /proc/PID/status. A line that is missing or does not parse leaves its field unknown.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Self {
+        let mut status = Self::default();
+        for line in text.split(|byte| *byte == b'\n') {
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+            let (key, value) = line.split_at(colon);
+            let value = value.get(1..).unwrap_or_default().trim_ascii();
+            match key {
+                b"Name" => status.name = Some(unescape_name(value)),
+                b"State" => status.state = value.first().copied(),
+                b"PPid" => status.parent = number(value),
+                b"ShdPnd" => status.pending = set(value),
+                b"SigBlk" => status.blocked = set(value),
+                b"SigIgn" => status.ignored = set(value),
+                b"SigCgt" => status.caught = set(value),
+                b"Seccomp" => status.seccomp = number(value),
+                _ => {}
+            }
+        }
+        status
+    }
+}
+
+fn number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+fn set(value: &[u8]) -> Option<SignalSet> {
+    u64::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok().map(SignalSet)
+}
+
+/// fs/proc/array.c, `task_state`: the comm with `\n` and `\\` escaped.
+fn unescape_name(value: &[u8]) -> Vec<u8> {
+    let mut name = Vec::with_capacity(value.len());
+    let mut bytes = value.iter().copied();
+    while let Some(byte) = bytes.next() {
+        name.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(other) => other,
+                None => byte,
+            },
+            _ => byte,
+        });
+    }
+    name
+}
+
 /// A process that is still there at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -34,4 +89,149 @@ pub struct Process {
     pub parent: i32,
     /// The state letter.
     pub state: u8,
+}
+
+impl Process {
+    /// Reads the text of /proc/PID/stat (proc_pid_stat(5)). The comm stands in parentheses and may hold any byte, a
+    /// parenthesis too, so its end is the last one.
+    #[must_use]
+    pub fn parse(stat: &[u8]) -> Option<Self> {
+        let open = stat.iter().position(|byte| *byte == b'(')?;
+        let close = stat.iter().rposition(|byte| *byte == b')')?;
+        let mut rest = stat.get(close + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+        Some(Self {
+            pid: number(stat.get(..open)?.trim_ascii())?,
+            name: stat.get(open + 1..close)?.to_vec(),
+            state: *rest.next()?.first()?,
+            parent: number(rest.next()?)?,
+        })
+    }
+
+    fn is_running(&self) -> bool {
+        !matches!(self.state, b'Z' | b'X')
+    }
+}
+
+/// /proc of this PID namespace. In a namespace without a /proc of its own (`unshare -p` alone) the numbers there are
+/// those of other processes.
+#[derive(Debug, Clone, Copy)]
+pub struct Proc {
+    own_pid: i32,
+}
+
+impl Proc {
+    /// `None` where /proc is missing or belongs to another PID namespace.
+    #[must_use]
+    pub fn of(own_pid: i32) -> Option<Self> {
+        let target = fs::read_link("/proc/self").ok()?;
+        (target.to_str()? == own_pid.to_string()).then_some(Self { own_pid })
+    }
+
+    /// /proc/PID/status.
+    #[must_use]
+    pub fn status(self, pid: i32) -> Option<Status> {
+        read_small(&format!("/proc/{pid}/status"), Status::parse)
+    }
+
+    /// /proc/PID/stat.
+    #[must_use]
+    pub fn process(self, pid: i32) -> Option<Process> {
+        read_small(&format!("/proc/{pid}/stat"), Process::parse)?
+    }
+
+    /// Every process here but rinit, zombies left out: what ends with the container when PID 1 exits.
+    #[must_use]
+    pub fn others(self) -> Option<Vec<Process>> {
+        let entries = fs::read_dir("/proc").ok()?;
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Some(self.running(pids.filter(|pid| *pid != self.own_pid)))
+    }
+
+    /// rinit's descendants, zombies left out: what it leaves behind where it is not PID 1. At most 4,096 are followed.
+    #[must_use]
+    pub fn descendants(self) -> Option<Vec<Process>> {
+        let mut pids = self.children(self.own_pid)?;
+        let mut next = 0;
+        while let Some(pid) = pids.get(next).copied() {
+            if pids.len() < 4096 {
+                pids.extend(self.children(pid).unwrap_or_default());
+            }
+            next += 1;
+        }
+        Some(self.running(pids.into_iter()))
+    }
+
+    fn running(self, pids: impl Iterator<Item = i32>) -> Vec<Process> {
+        pids.filter_map(|pid| self.process(pid)).filter(Process::is_running).collect()
+    }
+
+    /// /proc/PID/task/PID/children (`CONFIG_PROC_CHILDREN`).
+    fn children(self, pid: i32) -> Option<Vec<i32>> {
+        let text = fs::read(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        Some(text.split(|byte| *byte == b' ').filter_map(number).collect())
+    }
+}
+
+/// Reads a file of /proc that is never longer than a page.
+fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    let mut buffer = [0; 4096];
+    let length = fs::File::open(path).ok()?.read(&mut buffer).ok()?;
+    Some(parse(buffer.get(..length)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::Signo;
+
+    #[test]
+    fn status_of_a_zombie() {
+        let text = b"Name:\tevil\\nname\\\\\nUmask:\t0022\nState:\tZ (zombie)\nPPid:\t1\nShdPnd:\t0000000000004000\n\
+            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nSeccomp:\t3\nSeccomp_filters:\t1\n";
+        let status = Status::parse(text);
+        assert_eq!(status.name.as_deref(), Some(&b"evil\nname\\"[..]));
+        assert_eq!(status.state, Some(b'Z'));
+        assert_eq!(status.parent, Some(1));
+        assert!(status.pending.unwrap().contains(Signo::TERM));
+        assert!(status.ignored.unwrap().contains(Signo::PIPE));
+        assert!(status.caught.unwrap().contains(Signo::new(64).unwrap()));
+        assert_eq!(status.seccomp, Some(3));
+    }
+
+    #[test]
+    fn what_is_missing_or_broken_stays_unknown() {
+        for text in [
+            &b""[..],
+            b"SigCgt",
+            b"SigCgt:",
+            b"SigCgt:\tzz\nPPid:\t\nState:",
+            b"\xff\xfe:\n::::\n",
+            b"PPid:\t99999999999",
+        ] {
+            let status = Status::parse(text);
+            assert_eq!(
+                (status.caught, status.parent, status.state, status.seccomp),
+                (None, None, None, None),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn stat_with_a_hostile_comm() {
+        let process = Process::parse(b"42 (a) R 1 (b\n) S 7 42 42 0 -1\n").unwrap();
+        assert_eq!(process, Process { pid: 42, name: b"a) R 1 (b\n".to_vec(), state: b'S', parent: 7 });
+        for broken in [&b""[..], b"42", b"42 (x", b"42 (x)", b"42 (x) S", b"42 (x) S y", b")(", b"x (y) S 1"] {
+            assert_eq!(Process::parse(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn own_status_reads() {
+        let own = std::process::id().cast_signed();
+        let proc = Proc::of(own).unwrap();
+        assert_eq!(proc.status(own).unwrap().state, Some(b'R').filter(|_| true).or(Some(b'S')));
+        assert_eq!(proc.process(own).unwrap().pid, own);
+        assert!(Proc::of(own + 1).is_none());
+    }
 }

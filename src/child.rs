@@ -1,0 +1,219 @@
+//! Starting PROGRAM: fork, process group, terminal, the search in PATH, execve; and the errno back.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
+
+use crate::outcome::{Stage, StartError};
+use crate::sys::descriptor::{above_stdio, stdin};
+use crate::sys::entry::{Arguments, Environment};
+use crate::sys::process::{self, Fork};
+use crate::sys::signal::Inherited;
+
+/// Where PROGRAM stands towards rinit and the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// rinit is PID 1 or leads its session: PROGRAM leads a group of its own and gets the terminal, if there is one.
+    Leader,
+    /// `--group` elsewhere: a group of its own, and the terminal if rinit's group has it. A background start must not
+    /// steal it.
+    OwnGroup,
+    /// In rinit's group, so that pipelines and the job control of the shell that started rinit work.
+    SameGroup,
+}
+
+impl Placement {
+    /// Whether PROGRAM leads a process group.
+    #[must_use]
+    pub fn leads_group(self) -> bool {
+        self != Self::SameGroup
+    }
+}
+
+/// PROGRAM, and how it is to be started.
+#[derive(Debug)]
+pub struct Command {
+    arguments: Arguments,
+    program: usize,
+    environment: Environment,
+    search: Search,
+}
+
+/// The started child.
+#[derive(Debug)]
+pub struct Started {
+    /// Its pid.
+    pub pid: i32,
+    errno_pipe: OwnedFd,
+}
+
+impl Command {
+    /// `arguments[program]` is PROGRAM, what follows are its arguments. `path` is PATH's value, if it is set.
+    #[must_use]
+    pub fn new(arguments: Arguments, program: usize, path: Option<&[u8]>) -> Self {
+        let name = arguments.get(program).unwrap_or_default();
+        Self {
+            arguments,
+            program,
+            environment: Environment::inherited(nix::unistd::getpid().as_raw()),
+            search: Search::new(name, path),
+        }
+    }
+
+    /// Forks and lets the child become PROGRAM. Returns at once: whether execve worked is known when the child has
+    /// ended ([`Started::start_error`]), and nothing waits for it, because a stopped child would make that a hang.
+    ///
+    /// # Errors
+    /// What kept the child from being made.
+    pub fn start(&mut self, inherited: &Inherited, placement: Placement) -> Result<Started, StartError> {
+        let failed = |stage| move |errno: Errno| StartError { stage, errno: errno as i32 };
+        let (read_end, write_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed(Stage::Prepare))?;
+        let read_end = above_stdio(read_end).map_err(failed(Stage::Prepare))?;
+        let write_end = above_stdio(write_end).map_err(failed(Stage::Prepare))?;
+        let group = getpgrp();
+        match process::fork().map_err(failed(Stage::Fork))? {
+            // Nothing is allocated from here to execve.
+            Fork::Child => {
+                if placement.leads_group() {
+                    take_group_and_terminal(placement, group);
+                }
+                let errno = self.become_program(inherited);
+                let _ = nix::unistd::write(&write_end, &(errno as i32).to_ne_bytes());
+                process::exit(u8::MAX);
+            }
+            Fork::Parent(pid) => {
+                if placement.leads_group() {
+                    // From both sides: whoever comes first, the group is there before anything is sent to it. EACCES
+                    // says that the child has already run execve, hence done it itself.
+                    let _ = setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
+                }
+                Ok(Started { pid, errno_pipe: read_end })
+            }
+        }
+    }
+
+    /// Executes PROGRAM in rinit's own place. Returns only the failure.
+    pub fn become_program(&mut self, inherited: &Inherited) -> Errno {
+        let argv = self.arguments.as_argv(self.program);
+        let envp = self.environment.for_program(nix::unistd::getpid().as_raw());
+        inherited.give_back();
+        self.search.run(|path| process::execve(path, argv, envp))
+    }
+}
+
+impl Started {
+    /// Why execve failed, if it did. For when the child has ended: reading does not block then, since the child held
+    /// the only writing end.
+    #[must_use]
+    pub fn start_error(&self) -> Option<StartError> {
+        let mut errno = [0; 4];
+        match nix::unistd::read(&self.errno_pipe, &mut errno) {
+            Ok(4) => Some(StartError { stage: Stage::Exec, errno: i32::from_ne_bytes(errno) }),
+            _ => None,
+        }
+    }
+
+    /// The descriptor that has to stay open until PROGRAM has ended.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.errno_pipe.as_raw_fd()
+    }
+}
+
+/// In the child, every signal blocked: SIGTTOU cannot stop it when it takes the terminal from the background.
+fn take_group_and_terminal(placement: Placement, rinits_group: Pid) {
+    let own = nix::unistd::getpid();
+    let _ = setpgid(own, own);
+    with_terminal(|terminal| match placement {
+        Placement::OwnGroup if tcgetpgrp(terminal) != Ok(rinits_group) => Ok(()),
+        _ => tcsetpgrp(terminal, own),
+    });
+}
+
+/// Gives the controlling terminal's foreground to `group`, if `holder` has it now.
+pub fn pass_terminal(holder: Pid, group: Pid) {
+    with_terminal(|terminal| if tcgetpgrp(terminal)? == holder { tcsetpgrp(terminal, group) } else { Ok(()) });
+}
+
+/// Calls `act` with the controlling terminal: stdin, or /dev/tty where stdin is none. Without a terminal both fail.
+fn with_terminal(act: impl Fn(BorrowedFd<'_>) -> nix::Result<()>) {
+    if act(stdin()).is_err() {
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        if let Ok(terminal) = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()) {
+            let _ = act(terminal.as_fd());
+        }
+    }
+}
+
+/// The search for PROGRAM as execvp(3) does it, but with one difference: ENOEXEC is told, never retried with /bin/sh.
+#[derive(Debug)]
+struct Search {
+    name: &'static CStr,
+    /// The directories; empty for a name with a slash, which is not searched for.
+    directories: Vec<u8>,
+    /// Room for the longest candidate, so that the child allocates nothing.
+    candidate: Vec<u8>,
+}
+
+/// What execvp(3) of musl searches when PATH is not set.
+pub const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
+
+impl Search {
+    fn new(name: &'static CStr, path: Option<&[u8]>) -> Self {
+        let searched = !name.to_bytes().contains(&b'/') && !name.is_empty();
+        let directories = if searched { path.unwrap_or(DEFAULT_PATH).to_vec() } else { Vec::new() };
+        let longest = directories.split(|byte| *byte == b':').map(<[u8]>::len).max().unwrap_or(0);
+        let candidate = Vec::with_capacity(longest + 1 + name.count_bytes() + 1);
+        Self { name, directories, candidate }
+    }
+
+    /// Tries one candidate after the other until `exec` does not return. The error is the one that says most.
+    fn run(&mut self, exec: impl Fn(&CStr) -> Errno) -> Errno {
+        if self.name.is_empty() || self.name.to_bytes().contains(&b'/') {
+            return exec(self.name);
+        }
+        let mut result = Errno::ENOENT;
+        for directory in self.directories.split(|byte| *byte == b':') {
+            // No push beyond the capacity: the child must not allocate.
+            self.candidate.clear();
+            self.candidate.extend_from_slice(directory);
+            if !directory.is_empty() {
+                self.candidate.push(b'/');
+            }
+            self.candidate.extend_from_slice(self.name.to_bytes_with_nul());
+            let Ok(path) = CStr::from_bytes_with_nul(&self.candidate) else { continue };
+            match exec(path) {
+                // Not here.
+                Errno::ENOENT | Errno::ENOTDIR => {}
+                // Not from here: it may still be in another directory. Unreachable directories are no reason to stop.
+                errno @ (Errno::EACCES
+                | Errno::ELOOP
+                | Errno::ENAMETOOLONG
+                | Errno::ESTALE
+                | Errno::ENODEV
+                | Errno::ETIMEDOUT) => {
+                    if result == Errno::ENOENT {
+                        result = errno;
+                    }
+                }
+                errno => return errno,
+            }
+        }
+        result
+    }
+}
+
+/// The paths that are tried for `name`: for the look at what is on disk after a failure.
+pub fn candidates<'a>(name: &'a [u8], path: Option<&'a [u8]>) -> Vec<Vec<u8>> {
+    if name.is_empty() || name.contains(&b'/') {
+        return vec![name.to_vec()];
+    }
+    let join = |directory: &[u8]| {
+        if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+    };
+    path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':').map(join).collect()
+}

@@ -1,0 +1,543 @@
+use std::cell::Cell;
+use std::os::unix::ffi::OsStringExt;
+
+use super::*;
+
+type Vars<'a> = [(&'a str, &'a str)];
+
+/// What rinit makes of a command line and an environment.
+fn read(args: &[&str], vars: &Vars) -> Result<Action, String> {
+    read_bytes(&args.iter().map(|arg| arg.as_bytes()).collect::<Vec<_>>(), vars)
+}
+
+fn read_bytes(args: &[&[u8]], vars: &Vars) -> Result<Action, String> {
+    let args = [b"rinit".as_slice()].into_iter().chain(args.iter().copied());
+    let args = args.map(|arg| OsString::from_vec(arg.to_vec()));
+    let env = |name: &str| vars.iter().find(|(other, _)| *other == name).map(|(_, value)| OsString::from(value));
+    parse(args, &env).map_err(|UsageError(line)| line)
+}
+
+/// The settings of a run.
+#[track_caller]
+fn config(args: &[&str], vars: &Vars) -> Config {
+    match read(&[args, &["--", "sh"]].concat(), vars) {
+        Ok(Action::Run { config, program }) if program == args.len() + 2 => config,
+        other => panic!("{args:?} {vars:?}: {other:?}"),
+    }
+}
+
+fn default_config() -> Config {
+    Config {
+        group: false,
+        rewrite: vec![],
+        parent_death_signal: None,
+        remap_exit: vec![],
+        warn_reaped: false,
+        log_filter: "warn".into(),
+        quiet: false,
+        report: ReportWhen::Always,
+        format: Format::Text,
+        stderr_format: Format::Text,
+        report_size: 1024,
+        termination_log: TerminationLog::Default,
+        show_args: false,
+    }
+}
+
+#[track_caller]
+fn refused(args: &[&str], vars: &Vars, line: &str) {
+    assert_eq!(read(args, vars), Err(line.into()), "{args:?} {vars:?}");
+}
+
+/// Every spelling of every setting gives that setting and no other.
+#[test]
+fn every_flag_and_every_variable() {
+    let stay = default_config;
+    let term = Signo::TERM;
+    let path = || TerminationLog::Path("/x".into());
+    let table: &[(Config, &[&[&str]], &Vars)] = &[
+        (stay(), &[&[], &["-s"], &["--subreaper"]], &[]),
+        (Config { group: true, ..stay() }, &[&["-g"], &["--group"], &["-gs"]], &[("RINIT_GROUP", "1")]),
+        (
+            Config { rewrite: vec![(term, Some(Signo::QUIT))], ..stay() },
+            &[
+                &["-rTERM:QUIT"],
+                &["-r=15:3"],
+                &["-r", "sigterm:QUIT"],
+                &["--rewrite=TERM:3"],
+                &["--rewrite", "15:quit"],
+            ],
+            &[("RINIT_REWRITE", "TERM:SIGQUIT")],
+        ),
+        (
+            Config { rewrite: vec![(term, None), (Signo::HUP, Some(term))], ..stay() },
+            &[&["-rTERM:0", "--rewrite", "HUP:TERM"], &["-r15:0", "-r=1:15"]],
+            &[("RINIT_REWRITE", "TERM:0,HUP:TERM")],
+        ),
+        (
+            Config { parent_death_signal: Some(term), ..stay() },
+            &[
+                &["-pTERM"],
+                &["-p", "TERM"],
+                &["-p=15"],
+                &["-sp15"],
+                &["--parent-death-signal=SIGTERM"],
+                &["--parent-death-signal", "term"],
+                &["-pKILL", "-pTERM"],
+            ],
+            &[],
+        ),
+        (
+            Config { remap_exit: vec![143, 0, 255], ..stay() },
+            &[&["-e143", "-e", "0", "--remap-exit=255"], &["-e=143", "--remap-exit", "0", "-e255"]],
+            &[("RINIT_REMAP_EXIT", "143,0,255")],
+        ),
+        (Config { warn_reaped: true, ..stay() }, &[&["-w"], &["--warn-reaped"]], &[("RINIT_WARN_REAPED", "1")]),
+        (Config { log_filter: "info".into(), ..stay() }, &[&["-v"], &["--verbose"]], &[("RINIT_LOG", "info")]),
+        (
+            Config { log_filter: "debug".into(), ..stay() },
+            &[&["-vv"], &["-v", "--verbose"], &["--verbose", "--verbose"]],
+            &[("RINIT_LOG", "debug")],
+        ),
+        (
+            Config { log_filter: "trace".into(), ..stay() },
+            &[&["-vvv"], &["-vv", "-v"], &["-vvvvvvvvv"]],
+            &[("RINIT_LOG", "trace")],
+        ),
+        (Config { quiet: true, ..stay() }, &[&["-q"], &["--quiet"], &["-qqq"]], &[("RINIT_QUIET", "1")]),
+        (stay(), &[&["--report=always"], &["--report=never", "--report", "always"]], &[("RINIT_REPORT", "always")]),
+        (
+            Config { report: ReportWhen::Failure, ..stay() },
+            &[&["--report", "failure"], &["--report=failure"]],
+            &[("RINIT_REPORT", "failure")],
+        ),
+        (Config { report: ReportWhen::Never, ..stay() }, &[&["--report", "never"]], &[("RINIT_REPORT", "never")]),
+        (stay(), &[&["--format=text"], &["--stderr-format=text"]], &[("RINIT_FORMAT", "text")]),
+        (
+            Config { format: Format::Json, stderr_format: Format::Json, ..stay() },
+            &[&["--format", "json"], &["--format=json"]],
+            &[("RINIT_FORMAT", "json")],
+        ),
+        (
+            Config { stderr_format: Format::Json, ..stay() },
+            &[&["--stderr-format", "json"], &["--stderr-format=json"]],
+            &[("RINIT_STDERR_FORMAT", "json")],
+        ),
+        (Config { report_size: 256, ..stay() }, &[&["--report-size=256"]], &[("RINIT_REPORT_SIZE", "256")]),
+        (Config { report_size: 4096, ..stay() }, &[&["--report-size", "4096"]], &[("RINIT_REPORT_SIZE", "4096")]),
+        (
+            Config { termination_log: path(), ..stay() },
+            &[&["--termination-log", "/x"], &["--termination-log=/x"]],
+            &[("RINIT_TERMINATION_LOG", "/x")],
+        ),
+        (
+            Config { termination_log: TerminationLog::Off, ..stay() },
+            &[&["--termination-log=off"]],
+            &[("RINIT_TERMINATION_LOG", "off")],
+        ),
+        (Config { show_args: true, ..stay() }, &[&["--show-args"]], &[("RINIT_SHOW_ARGS", "1")]),
+        (
+            Config { group: true, warn_reaped: true, quiet: true, log_filter: "debug".into(), ..stay() },
+            &[&["-gvwvqs"], &["-g", "-wq", "-vv"]],
+            &[("RINIT_GROUP", "1"), ("RINIT_WARN_REAPED", "1"), ("RINIT_QUIET", "1"), ("RINIT_LOG", "debug")],
+        ),
+    ];
+    for (expected, spellings, vars) in table {
+        for args in *spellings {
+            assert_eq!(config(args, &[]), *expected, "{args:?}");
+        }
+        if !vars.is_empty() {
+            assert_eq!(config(&[], vars), *expected, "{vars:?}");
+        }
+    }
+}
+
+#[test]
+fn a_flag_beats_its_variable_and_no_other() {
+    let vars = &[
+        ("RINIT_REWRITE", "HUP:0,USR1:USR2"),
+        ("RINIT_REMAP_EXIT", "1,2"),
+        ("RINIT_LOG", "rinit=trace"),
+        ("RINIT_REPORT", "never"),
+        ("RINIT_FORMAT", "json"),
+        ("RINIT_STDERR_FORMAT", "json"),
+        ("RINIT_REPORT_SIZE", "2048"),
+        ("RINIT_TERMINATION_LOG", "/env"),
+    ];
+    let by_env = config(&[], vars);
+    assert_eq!(by_env.log_filter, "rinit=trace");
+    let with = |args: &[&str]| config(args, vars);
+    let both = Some(Signo::TERM);
+    assert_eq!(with(&["-rINT:TERM"]), Config { rewrite: vec![(Signo::INT, both)], ..by_env.clone() });
+    assert_eq!(with(&["-e3"]), Config { remap_exit: vec![3], ..by_env.clone() });
+    assert_eq!(with(&["-v"]), Config { log_filter: "info".into(), ..by_env.clone() });
+    assert_eq!(with(&["--report=failure"]), Config { report: ReportWhen::Failure, ..by_env.clone() });
+    assert_eq!(with(&["--format=text"]), Config { format: Format::Text, ..by_env.clone() });
+    assert_eq!(with(&["--stderr-format=text"]), Config { stderr_format: Format::Text, ..by_env.clone() });
+    assert_eq!(with(&["--report-size=300"]), Config { report_size: 300, ..by_env.clone() });
+    let path = TerminationLog::Path("/flag".into());
+    assert_eq!(with(&["--termination-log=/flag"]), Config { termination_log: path, ..by_env.clone() });
+    assert_eq!(with(&["--termination-log=off"]), Config { termination_log: TerminationLog::Off, ..by_env });
+}
+
+/// The format of stderr: its flag, its variable, `--format`, `RINIT_FORMAT`; all 81 combinations.
+#[test]
+fn where_the_format_of_stderr_comes_from() {
+    let values = [None, Some(("text", Format::Text)), Some(("json", Format::Json))];
+    let combinations = (0..81).map(|n| [values[n % 3], values[n / 3 % 3], values[n / 9 % 3], values[n / 27]]);
+    for [own_flag, own_var, flag, var] in combinations {
+        let flags = [("--stderr-format", own_flag), ("--format", flag)];
+        let args: Vec<&str> =
+            flags.iter().filter_map(|(name, value)| Some([*name, value.as_ref()?.0])).flatten().collect();
+        let vars = [("RINIT_STDERR_FORMAT", own_var), ("RINIT_FORMAT", var)];
+        let vars: Vec<_> = vars.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.0))).collect();
+        let config = config(&args, &vars);
+        let both = flag.or(var).map_or(Format::Text, |(_, format)| format);
+        assert_eq!(config.format, both, "{args:?} {vars:?}");
+        assert_eq!(config.stderr_format, own_flag.or(own_var).map_or(both, |(_, format)| format), "{args:?} {vars:?}");
+    }
+}
+
+#[test]
+fn every_signal_by_number_and_by_name() {
+    for signal in Signo::all() {
+        let name = signal.to_string();
+        for spelling in [signal.raw().to_string(), name.clone(), name.to_lowercase(), name["SIG".len()..].to_owned()] {
+            assert_eq!(config(&["-p", &spelling], &[]).parent_death_signal, Some(signal));
+
+            let to = format!("USR1:{spelling}");
+            assert_eq!(config(&["-r", &to], &[]).rewrite, [(Signo::new(10).unwrap(), Some(signal))]);
+            let from = format!("{spelling}:TERM");
+            let why = match signal {
+                Signo::KILL => "rewrites SIGKILL, which no process can receive",
+                Signo::STOP => "rewrites SIGSTOP, which no process can receive",
+                Signo::CHLD => "rewrites SIGCHLD, which is never forwarded",
+                _ => {
+                    assert_eq!(config(&["-r", &from], &[]).rewrite, [(signal, Some(Signo::TERM))]);
+                    assert_eq!(config(&[], &[("RINIT_REWRITE", &from)]).rewrite, [(signal, Some(Signo::TERM))]);
+                    continue;
+                }
+            };
+            refused(&["-r", &from, "sh"], &[], &format!("--rewrite: \"{from}\" {why}"));
+            let dropped = format!("{spelling}:0");
+            refused(&["sh"], &[("RINIT_REWRITE", &dropped)], &format!("RINIT_REWRITE: \"{dropped}\" {why}"));
+        }
+    }
+}
+
+#[test]
+fn the_last_rewrite_of_a_signal_counts() {
+    let expected = [(Signo::HUP, None), (Signo::TERM, Some(Signo::QUIT))];
+    assert_eq!(config(&["-rTERM:INT", "-rHUP:0", "-r15:3"], &[]).rewrite, expected);
+    assert_eq!(config(&[], &[("RINIT_REWRITE", "TERM:INT,HUP:0,15:3")]).rewrite, expected);
+}
+
+#[test]
+fn every_exit_status_and_every_report_size() {
+    for n in 0..=5000_usize {
+        let text = n.to_string();
+        match u8::try_from(n) {
+            Ok(status) => {
+                assert_eq!(config(&["-e", &text], &[]).remap_exit, [status]);
+                assert_eq!(config(&[], &[("RINIT_REMAP_EXIT", &text)]).remap_exit, [status]);
+            }
+            Err(_) => {
+                refused(&["-e", &text, "sh"], &[], &format!("--remap-exit: \"{n}\" is no exit status, 0 to 255"));
+            }
+        }
+        if (256..=4096).contains(&n) {
+            assert_eq!(config(&["--report-size", &text], &[]).report_size, n);
+        } else {
+            let why = "is not 256 to 4096 (bytes; 256 is what a pod of 48 containers leaves to each)";
+            refused(&["--report-size", &text, "sh"], &[], &format!("--report-size: \"{n}\" {why}"));
+            refused(&["sh"], &[("RINIT_REPORT_SIZE", &text)], &format!("RINIT_REPORT_SIZE: \"{n}\" {why}"));
+        }
+    }
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_flag_or_variable() {
+    let signals = "is not A:B, two signals, or A:0, which drops A";
+    let status = "is no exit status, 0 to 255";
+    let size = "is not 256 to 4096 (bytes; 256 is what a pod of 48 containers leaves to each)";
+    let filter = "is no filter such as info or warn,rinit=trace (levels: off, error, warn, info, debug, trace)";
+    let when = "is none of always, failure, never";
+    let format = "is neither text nor json";
+    let table: &[(&str, &str, &[&str], &str)] = &[
+        (
+            "--rewrite",
+            "RINIT_REWRITE",
+            &["TERM", ":", "TERM:", ":TERM", "TERM:QUIT:0", "0:TERM", "TERM:65", "T:0"],
+            signals,
+        ),
+        ("--parent-death-signal", "", &["", "0", "65", "TERMINATE", "-15", "TERM "], "is no signal"),
+        ("--remap-exit", "RINIT_REMAP_EXIT", &["256", "-1", "+1", "0x1", " 1", "one"], status),
+        ("--report", "RINIT_REPORT", &["sometimes", "Always", "never "], when),
+        ("--format", "RINIT_FORMAT", &["JSON", "yaml"], format),
+        ("--stderr-format", "RINIT_STDERR_FORMAT", &["JSON", "yaml"], format),
+        ("--report-size", "RINIT_REPORT_SIZE", &["255", "4097", "1k", "1e3", "-1", "99999999999999999999"], size),
+        (
+            "",
+            "RINIT_LOG",
+            &["debgu", "verbose", "1", "warn=info=debug", "rinit=loud", "a/b/c", "info,x", "a=="],
+            filter,
+        ),
+        ("", "RINIT_GROUP", &["true", "yes", "2", "01", " 1"], "is neither 1 (on) nor 0 (off)"),
+        ("", "RINIT_WARN_REAPED", &["on"], "is neither 1 (on) nor 0 (off)"),
+        ("", "RINIT_QUIET", &["no"], "is neither 1 (on) nor 0 (off)"),
+        ("", "RINIT_SHOW_ARGS", &["false"], "is neither 1 (on) nor 0 (off)"),
+        ("", "RINIT_OFF", &["true", "off"], "is neither 1 (on) nor 0 (off)"),
+    ];
+    for (flag, variable, values, why) in table {
+        for value in *values {
+            if !flag.is_empty() {
+                refused(&[flag, value, "sh"], &[], &format!("{flag}: \"{value}\" {why}"));
+                refused(&[&format!("{flag}={value}"), "sh"], &[], &format!("{flag}: \"{value}\" {why}"));
+            }
+            if !variable.is_empty() {
+                refused(&["sh"], &[(variable, value)], &format!("{variable}: \"{value}\" {why}"));
+            }
+        }
+    }
+    // The variable is read although a flag beats it, and only the bad item of a list is shown.
+    refused(&["--report=never", "sh"], &[("RINIT_REPORT", "x")], &format!("RINIT_REPORT: \"x\" {when}"));
+    refused(&["-vvv", "sh"], &[("RINIT_LOG", "x")], &format!("RINIT_LOG: \"x\" {filter}"));
+    refused(&["-g", "sh"], &[("RINIT_GROUP", "x")], "RINIT_GROUP: \"x\" is neither 1 (on) nor 0 (off)");
+    refused(&["sh"], &[("RINIT_REWRITE", "HUP:0,bad")], &format!("RINIT_REWRITE: \"bad\" {signals}"));
+    refused(&["sh"], &[("RINIT_REMAP_EXIT", "1,,2")], &format!("RINIT_REMAP_EXIT: \"\" {status}"));
+    refused(&["sh"], &[("RINIT_REMAP_EXIT", "1, 2")], &format!("RINIT_REMAP_EXIT: \" 2\" {status}"));
+    refused(&["--termination-log", "", "sh"], &[], "--termination-log: \"\" is no path");
+    refused(&["--install="], &[], "--install: \"\" is no path");
+}
+
+#[test]
+fn an_error_is_one_line_of_ascii() {
+    let long = "x".repeat(5000);
+    let values = ["\n", "\r\x1b[31m", "\t\0\x7f", "\u{e9}\u{202e}", "\"'\\", &long];
+    for value in values {
+        for args in [&["--report", value][..], &[&format!("--{value}")], &[&format!("-{value}")]] {
+            let line = read(args, &[]).unwrap_err();
+            assert!(line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line:?}");
+            assert!(line.len() < 400, "{line:?}");
+        }
+    }
+    let bytes = read_bytes(&[b"--format", b"\xff\x80\n"], &[]);
+    assert_eq!(bytes, Err("--format: \"\\xff\\x80\\n\" is neither text nor json".into()));
+    let at_most = "x".repeat(200);
+    refused(&["-p", &at_most], &[], &format!("--parent-death-signal: \"{at_most}\" is no signal"));
+    refused(&["-p", &long], &[], &format!("--parent-death-signal: \"{at_most}...\" is no signal"));
+}
+
+#[test]
+fn what_the_environment_leaves_empty_is_unset() {
+    let names = "GROUP REWRITE REMAP_EXIT WARN_REAPED LOG QUIET REPORT FORMAT STDERR_FORMAT REPORT_SIZE TERMINATION_LOG \
+        SHOW_ARGS OFF STOP_TIMEOUT STOP_SIGNAL DRAIN TAIL TAIL_STDOUT DEFER_TO_LOGS OOM_SHIELD";
+    for name in names.split_whitespace() {
+        assert_eq!(config(&[], &[(&format!("RINIT_{name}"), "")]), default_config(), "{name}");
+    }
+    for name in ["RINIT_GROUP", "RINIT_WARN_REAPED", "RINIT_QUIET", "RINIT_SHOW_ARGS", "RINIT_OFF"] {
+        assert_eq!(config(&[], &[(name, "0")]), default_config(), "{name}");
+    }
+}
+
+#[test]
+fn a_promised_setting_is_refused_and_a_stranger_ignored() {
+    for name in NOT_YET {
+        refused(&["sh"], &[(name, "1")], &format!("{name}: this version has no such setting"));
+    }
+    let service = [("RINIT_SERVICE_HOST", "10.0.0.1"), ("RINIT_PORT", "tcp://10.0.0.1:80"), ("RINIT_GIT_SHA", "x")];
+    assert_eq!(config(&[], &service), default_config());
+    assert_eq!(config(&[], &[("RUST_LOG", "trace"), ("TINI_VERBOSITY", "3"), ("GROUP", "1")]), default_config());
+}
+
+#[test]
+fn filters_are_those_of_env_logger() {
+    let good = "off error warn info debug trace INFO Debug rinit rinit::supervise rinit= rinit=debug warn,rinit::child=trace \
+        a=info,b::c=off =info , ,, info,,debug info/text /text rinit=info/a=b";
+    for filter in good.split_whitespace().chain([" ", " info , rinit = debug "]) {
+        assert_eq!(config(&[], &[("RINIT_LOG", filter)]).log_filter, filter);
+    }
+}
+
+#[test]
+fn unknown_flags_are_refused_without_their_values() {
+    for flag in ["--tail", "--tail-stdout", "--explain", "--check", "--stop-timeout", "--stop-signal", "--drain"] {
+        refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
+        refused(&[&format!("{flag}=20"), "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
+    }
+    for flag in ["--oom-shield", "--defer-to-logs", "-t", "-d", "-x", "-=", "---", "--Group", "--grou"] {
+        refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
+    }
+    for args in [["--pasword=hunter2", "sh"], ["-gxhunter2", "sh"], ["--group=hunter2", "sh"], ["-g=hunter2", "sh"]] {
+        let line = read(&args, &[]).unwrap_err();
+        assert!(!line.contains("hunter"), "{line}");
+    }
+    refused(&["--=x", "sh"], &[], "--: no such option, see rinit --help");
+    refused(&["-g=1", "sh"], &[], "-g: takes no value");
+    refused(&["--group=1", "sh"], &[], "--group: takes no value");
+    for flag in ["-r", "-p", "-e", "--rewrite", "--parent-death-signal", "--remap-exit", "--report", "--format"] {
+        refused(&[flag], &[], &format!("{flag}: needs a value"));
+    }
+    for flag in ["--stderr-format", "--report-size", "--termination-log", "--install"] {
+        refused(&[flag], &[], &format!("{flag}: needs a value"));
+    }
+}
+
+#[test]
+fn what_does_not_go_together() {
+    let usage = "PROGRAM is missing; usage: rinit [OPTIONS] [--] PROGRAM [ARGS...]";
+    for args in [&[][..], &["--"], &["-g"], &["-p", "TERM", "--"]] {
+        refused(args, &[], usage);
+        refused(args, &[("RINIT_OFF", "1")], usage);
+    }
+    assert_eq!(parse(std::iter::empty(), &|_| None), Err(UsageError(usage.into())), "an empty argv");
+    for args in [&["--pause", "sh"][..], &["-P", "--", "sh", "secret"], &["-gP", "sh"]] {
+        refused(args, &[], "--pause: takes no PROGRAM");
+    }
+    refused(&["--install", "/x", "sh", "secret"], &[], "--install: takes no PROGRAM");
+    refused(&["--install", "/x", "-P"], &[], "--install: cannot go with --pause");
+    refused(&["--install", "/x", "-P", "sh"], &[], "--install: cannot go with --pause");
+}
+
+#[test]
+fn what_runs_no_program() {
+    for (flags, start) in
+        [(["-h", "--help"], "Usage: rinit "), (["-V", "--version"], "rinit "), (["-l", "--license"], "MIT OR ")]
+    {
+        for flag in flags {
+            // At once: whatever stands behind it or in the environment.
+            for args in [&[flag][..], &["-g", flag, "--bad", "sh"], &[flag, "sh"]] {
+                for vars in [&[][..], &[("RINIT_OFF", "1")], &[("RINIT_OFF", "bad"), ("RINIT_REPORT", "bad")]] {
+                    match read(args, vars) {
+                        Ok(Action::Print(text)) => assert!(text.starts_with(start) && text.ends_with('\n'), "{text}"),
+                        other => panic!("{args:?}: {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+    let group = Config { group: true, ..default_config() };
+    assert_eq!(read(&["--pause"], &[]), Ok(Action::Pause(default_config())));
+    assert_eq!(read(&["-Pg"], &[]), Ok(Action::Pause(group)));
+    for args in [&["--install", "/x"][..], &["--install=/x"], &["-g", "--install", "/x", "--"]] {
+        assert_eq!(read(args, &[]), Ok(Action::Install("/x".into())));
+        // An init container of a pod whose containers all have it still has to deliver the file.
+        assert_eq!(read(args, &[("RINIT_OFF", "1")]), Ok(Action::Install("/x".into())));
+    }
+}
+
+#[test]
+fn off_needs_nothing_but_a_program() {
+    let vars = [("RINIT_OFF", "1"), ("RINIT_REPORT", "bad"), ("RINIT_GROUP", "bad"), ("RINIT_TAIL", "20")];
+    assert_eq!(read(&["sh"], &vars), Ok(Action::StandAside { program: 1 }));
+    let bad = [
+        "--report",
+        "bad",
+        "-e",
+        "-1",
+        "-rKILL:x",
+        "--report-size=9",
+        "--termination-log=",
+        "-p",
+        "",
+        "-P",
+        "sh",
+        "-g",
+    ];
+    assert_eq!(read(&bad, &vars), Ok(Action::StandAside { program: 11 }));
+    refused(&["-P"], &vars, "PROGRAM is missing; usage: rinit [OPTIONS] [--] PROGRAM [ARGS...]");
+    refused(&["--tail=20", "sh"], &vars, "--tail: no such option, see rinit --help");
+    refused(&["-gr"], &vars, "-r: needs a value");
+}
+
+/// Every command line of up to five of these words, against a description of the grammar in ten lines.
+#[test]
+fn program_is_where_the_options_end() {
+    const WORDS: [&str; 11] = ["--", "-", "-g", "-p", "-gp", "-pINT", "--report", "--report=never", "sh", "-c", ""];
+    fn expected(args: &[&str]) -> Option<Result<usize, ()>> {
+        let mut at = 0;
+        loop {
+            at += match *args.get(at)? {
+                "--" => return args.get(at + 1).map(|_| Ok(at + 2)),
+                "-p" | "-gp" | "--report" if at + 1 < args.len() => 2,
+                "-p" | "-gp" | "--report" | "-c" => return Some(Err(())),
+                "-g" | "-pINT" | "--report=never" => 1,
+                _ => return Some(Ok(at + 1)),
+            };
+        }
+    }
+    let mut counts = [0; 3];
+    for length in 0..=5 {
+        for n in 0..WORDS.len().pow(length) {
+            let args: Vec<&str> = (0..length).map(|place| WORDS[n / WORDS.len().pow(place) % WORDS.len()]).collect();
+            let read = read(&args, &[("RINIT_OFF", "1")]);
+            let kind = match (expected(&args), &read) {
+                (Some(Ok(index)), Ok(Action::StandAside { program })) if index == *program => 0,
+                (Some(Err(())), Err(line)) if line.ends_with("needs a value") || line.starts_with("-c: no such") => 1,
+                (None, Err(line)) if line.starts_with("PROGRAM is missing") => 2,
+                (expected, _) => panic!("{args:?}: {read:?}, not {expected:?}"),
+            };
+            counts[kind] += 1;
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 1000), "{counts:?}");
+}
+
+#[test]
+fn program_and_paths_are_bytes() {
+    let run = |args: &[&[u8]]| match read_bytes(args, &[]) {
+        Ok(Action::Run { config, program }) => (config.termination_log, program),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(run(&[b"\xff\xfe", b"\x80"]), (TerminationLog::Default, 1));
+    let path = TerminationLog::Path(OsString::from_vec(b"/\xff".to_vec()));
+    assert_eq!(run(&[b"--termination-log=/\xff", b"--", b"-\xff", b"\x80"]), (path.clone(), 3));
+    assert_eq!(run(&[b"--termination-log", b"/\xff", b"\xff", b"\x80"]), (path, 3));
+    assert!(read_bytes(&[b"-\xff", b"sh"], &[]).unwrap_err().ends_with("no such option, see rinit --help"));
+    assert!(read_bytes(&[b"--\xff", b"sh"], &[]).unwrap_err().ends_with("no such option, see rinit --help"));
+
+    let env = |name: &str| (name == "RINIT_TERMINATION_LOG").then(|| OsString::from_vec(b"/\xff".to_vec()));
+    let args = || ["rinit", "sh"].map(OsString::from).into_iter();
+    assert!(matches!(parse(args(), &env), Ok(Action::Run { config, .. }) if matches!(&config.termination_log,
+        TerminationLog::Path(path) if path.as_bytes() == b"/\xff")));
+    let env = |name: &str| (name == "RINIT_LOG").then(|| OsString::from_vec(b"rinit\xff".to_vec()));
+    assert!(parse(args(), &env).unwrap_err().0.starts_with("RINIT_LOG: \"rinit\\xff\" is no filter"));
+}
+
+#[test]
+fn arguments_of_program_are_not_copied() {
+    for args in [&["sh"][..], &["--", "sh"], &["-g", "--", "sh"], &["-g", "-p", "INT", "sh"], &["-p", "--", "sh"]] {
+        let taken = Cell::new(0);
+        let words = ["rinit"].iter().chain(args).chain(["-c", "-x", "b", "d", "e"].iter().cycle().take(100_000));
+        let parsed = parse(words.inspect(|_| taken.set(taken.get() + 1)).map(OsString::from), &|_| None);
+        // Only `-g sh` looks like a flag with its value, and that ends at the next two words without a dash.
+        assert!(taken.get() <= args.len() + 5, "{args:?}: {} words", taken.get());
+        assert!(parsed.is_ok() || args[0] == "-p", "{parsed:?}");
+    }
+}
+
+#[test]
+fn help_fits_a_screen_and_names_every_flag() {
+    assert!(HELP.lines().count() <= 24 && HELP.ends_with('\n'));
+    for line in HELP.lines() {
+        assert!(line.len() <= 80 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
+    }
+    let flags = "-g, --group\n-r, --rewrite\n-p, --parent-death-signal\n-s, --subreaper\n-e, --remap-exit\n\
+        -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F\n--stderr-format F\n--report-size BYTES\n\
+        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n-h, --help\n-V, --version\n-l, --license";
+    for flag in flags.lines() {
+        assert_eq!(
+            HELP.matches(&format!(" {flag} ")).count() + HELP.matches(&format!(" {flag}\n")).count(),
+            1,
+            "{flag}"
+        );
+    }
+}
+
+#[test]
+fn version_is_one_line_that_docker_can_read() {
+    let commit = VERSION.strip_prefix(concat!("rinit ", env!("CARGO_PKG_VERSION"), " - git.")).unwrap();
+    let commit = commit.strip_suffix('\n').unwrap();
+    assert!(!commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_graphic()), "{commit:?}");
+    assert!(LICENSE.contains("The rinit authors"));
+}

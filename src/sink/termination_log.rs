@@ -1,0 +1,205 @@
+//! The termination log: where Kubernetes looks for the last words of a container.
+
+#![forbid(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::cli::TerminationLog as Setting;
+use crate::evidence::mountinfo::Mount;
+use crate::report::{find_report, is_json};
+use crate::sys::descriptor::{append, errno_of};
+
+/// Where Kubernetes looks unless the pod says otherwise (`terminationMessagePath`).
+const DEFAULT: &str = "/dev/termination-log";
+/// The kubelet reads no more than the last 4,096 bytes (pkg/kubelet/container, MaxContainerTerminationMessageLength).
+pub const CAPACITY: usize = 4096;
+
+/// The open file.
+#[derive(Debug)]
+pub struct TerminationLog {
+    file: File,
+    path: PathBuf,
+}
+
+/// What PROGRAM itself left in the file.
+enum Message {
+    None,
+    /// This many bytes; a report may follow, after a newline if there is none yet.
+    Text {
+        length: usize,
+        ends_line: bool,
+    },
+    /// It has to stay alone: JSON, a nested rinit's report, or no room left.
+    Alone,
+}
+
+impl TerminationLog {
+    /// Opens the file before PROGRAM starts, so that nothing that PROGRAM does to the path leads the report elsewhere.
+    /// Without blocking (a FIFO), without following a link, regular files only. `None` where there is none to be had.
+    #[must_use]
+    pub fn open(setting: &Setting, is_init: bool) -> Option<Self> {
+        let (path, by_hand) = match setting {
+            Setting::Off => return None,
+            Setting::Path(path) => (PathBuf::from(path), true),
+            Setting::Default => (PathBuf::from(DEFAULT), false),
+        };
+        let mounts = Mounts::read(&path);
+        let (path, is_mount) = match mounts.pods_own {
+            Some(pods_own) if is_init && !by_hand && !mounts.has_path => (pods_own, true),
+            _ => (path, mounts.has_path),
+        };
+        let log = match Self::open_regular(&path) {
+            Ok(file) => Self { file, path },
+            Err(errno) if by_hand => {
+                // Logging has not started yet, and this is the one line that has to be said.
+                super::stderr::log_line(
+                    format!("rinit: warn: no termination log at {}: {}\n", escaped(&path), errno.desc()).as_bytes(),
+                );
+                return None;
+            }
+            Err(_) => return None,
+        };
+        // In Kubernetes each start of a container has a new file. Elsewhere the report of an earlier run may be in it;
+        // it would pass for this one's.
+        if is_init || !is_mount {
+            log.drop_older_report();
+        }
+        Some(log)
+    }
+
+    fn open_regular(path: &Path) -> Result<File, Errno> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).mode(0o666).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY);
+        let opened = options.open(path).or_else(|error| match errno_of(&error) {
+            Errno::ENOENT => options.create_new(true).open(path),
+            // It may be writable all the same.
+            Errno::EACCES => options.read(false).open(path),
+            _ => Err(error),
+        });
+        let file = opened.map_err(|error| errno_of(&error))?;
+        let metadata = file.metadata().map_err(|error| errno_of(&error))?;
+        if metadata.is_file() { Ok(file) } else { Err(Errno::EINVAL) }
+    }
+
+    fn drop_older_report(&self) {
+        let Ok(content) = self.content() else { return };
+        if let Some(start) = find_report(&content) {
+            let _ = self.file.set_len(start as u64);
+        }
+    }
+
+    /// The descriptor that has to stay open.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Adds the report behind whatever PROGRAM wrote. `render` makes one that fits into so many bytes, or none if it
+    /// cannot be made as short. Any failure is a line of the debug log.
+    pub fn write(&self, size: usize, only_if_empty: bool, render: impl Fn(usize) -> Option<Vec<u8>>) {
+        if let Err(errno) = self.try_write(size, only_if_empty, render) {
+            log::debug!("cannot write the report to {}: {}", escaped(&self.path), errno.desc());
+        }
+    }
+
+    fn try_write(
+        &self,
+        size: usize,
+        only_if_empty: bool,
+        render: impl Fn(usize) -> Option<Vec<u8>>,
+    ) -> Result<(), Errno> {
+        let (room, newline) = match self.message()? {
+            Message::None => (CAPACITY, false),
+            Message::Text { length, ends_line } if !only_if_empty => {
+                (CAPACITY.saturating_sub(length + usize::from(!ends_line)), !ends_line)
+            }
+            Message::Text { .. } | Message::Alone => return Ok(()),
+        };
+        let Some(report) = render(size.min(room)) else { return Ok(()) };
+        let bytes = if newline { [b"\n", report.as_slice()].concat() } else { report };
+        let before = self.file.metadata().map_err(|error| errno_of(&error))?.len();
+        let written = match append(&self.file, &bytes) {
+            // Linux before 4.16 has no RWF_APPEND.
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.write_at_end(&bytes)?,
+            result => result?,
+        };
+        if written < bytes.len() {
+            // A full file system: half a report is worse than none.
+            self.file.set_len(before).map_err(|error| errno_of(&error))?;
+            return Err(Errno::ENOSPC);
+        }
+        Ok(())
+    }
+
+    fn write_at_end(&self, bytes: &[u8]) -> Result<usize, Errno> {
+        let mut file = &self.file;
+        file.seek(io::SeekFrom::End(0)).map_err(|error| errno_of(&error))?;
+        nix::unistd::write(file, bytes)
+    }
+
+    fn message(&self) -> Result<Message, Errno> {
+        let content = match self.content() {
+            Ok(content) => content,
+            // Not readable: its length at least is known.
+            Err(Errno::EBADF) => {
+                let length = self.file.metadata().map_err(|error| errno_of(&error))?.len();
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                return Ok(match length {
+                    0 => Message::None,
+                    1..CAPACITY => Message::Text { length, ends_line: false },
+                    _ => Message::Alone,
+                });
+            }
+            Err(errno) => return Err(errno),
+        };
+        Ok(match content.last() {
+            None => Message::None,
+            _ if content.len() >= CAPACITY || is_json(&content) || find_report(&content).is_some() => Message::Alone,
+            last => Message::Text { length: content.len(), ends_line: last == Some(&b'\n') },
+        })
+    }
+
+    /// The first [`CAPACITY`] bytes.
+    fn content(&self) -> Result<Vec<u8>, Errno> {
+        let mut content = Vec::new();
+        let mut file = &self.file;
+        file.rewind().and_then(|()| file.take(CAPACITY as u64).read_to_end(&mut content)).map_err(|e| errno_of(&e))?;
+        Ok(content)
+    }
+}
+
+fn escaped(path: &Path) -> String {
+    crate::report::escape(path.as_os_str().as_bytes())
+}
+
+/// What the mount table says about termination logs.
+#[derive(Default)]
+struct Mounts {
+    /// Something is mounted at the path that was asked for.
+    has_path: bool,
+    /// The file that the kubelet mounted for this container, wherever the pod wants it.
+    pods_own: Option<PathBuf>,
+}
+
+impl Mounts {
+    fn read(path: &Path) -> Self {
+        let mut mounts = Self::default();
+        let Ok(table) = fs::read("/proc/self/mountinfo") else { return mounts };
+        for mount in table.split(|byte| *byte == b'\n').filter_map(Mount::parse) {
+            mounts.has_path |= mount.mount_point == path.as_os_str().as_bytes();
+            if mount.is_pod_termination_log() {
+                mounts.pods_own = Some(PathBuf::from(OsStr::from_bytes(&mount.mount_point)));
+            }
+        }
+        mounts
+    }
+}

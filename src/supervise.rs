@@ -1,0 +1,244 @@
+//! The loop: reap, then wait, then forward. From here on nothing returns early: what fails is logged, and life goes on.
+
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid, getpgrp, getpid};
+
+use crate::child::{Placement, Started, pass_terminal};
+use crate::evidence::process::{Proc, Status};
+use crate::evidence::{Fate, SignalEvent, Usage};
+use crate::outcome::Outcome;
+use crate::report::escape;
+use crate::signals::{Origin, Received, SI_QUEUE, Signo};
+use crate::sys::signal::{self, SignalFd};
+use crate::sys::wait::{self, Change};
+
+/// What the loop needs to know.
+#[derive(Debug)]
+pub struct Supervisor<'a> {
+    /// Where signals come from.
+    pub signals: &'a SignalFd,
+    /// `--rewrite`
+    pub rewrite: &'a [(Signo, Option<Signo>)],
+    /// `--group`
+    pub group: bool,
+    /// Where PROGRAM stands.
+    pub placement: Placement,
+    /// `--warn-reaped`
+    pub warn_reaped: bool,
+    /// /proc, if evidence is wanted and can be had.
+    pub proc: Option<Proc>,
+    /// When PROGRAM was started.
+    pub start: Instant,
+}
+
+/// What the loop saw.
+#[derive(Debug)]
+pub struct Ended {
+    /// How PROGRAM ended.
+    pub outcome: Outcome,
+    /// What it used.
+    pub usage: Usage,
+    /// The zombie's /proc/PID/status.
+    pub zombie: Option<Status>,
+    /// What it was sent.
+    pub history: History,
+    /// Orphans reaped.
+    pub reaped: u64,
+}
+
+/// The first and the last signals; a storm must not grow rinit.
+#[derive(Debug, Default)]
+pub struct History {
+    first: Vec<SignalEvent>,
+    last: VecDeque<SignalEvent>,
+    omitted: u64,
+    looked_at: Duration,
+}
+
+impl History {
+    const KEPT: usize = 8;
+
+    /// Whether to look into /proc for a signal that arrives `at`: for the first ones always, then once a second.
+    fn wants_details(&mut self, at: Duration) -> bool {
+        let wanted = self.first.len() < Self::KEPT || at.saturating_sub(self.looked_at) >= Duration::from_secs(1);
+        if wanted {
+            self.looked_at = at;
+        }
+        wanted
+    }
+
+    fn push(&mut self, event: SignalEvent) {
+        if self.first.len() < Self::KEPT {
+            self.first.push(event);
+            return;
+        }
+        if self.last.len() == Self::KEPT {
+            self.last.pop_front();
+            self.omitted += 1;
+        }
+        self.last.push_back(event);
+    }
+
+    /// The events, oldest first, and how many are missing between them.
+    #[must_use]
+    pub fn into_events(self) -> (Vec<SignalEvent>, u64) {
+        (self.first.into_iter().chain(self.last).collect(), self.omitted)
+    }
+}
+
+impl Supervisor<'_> {
+    /// Runs until PROGRAM has ended.
+    #[must_use]
+    pub fn run(&self, started: &Started) -> Ended {
+        let mut history = History::default();
+        let mut reaped = 0;
+        // A kill is safe as long as this pid is unreaped, and the loop ends with its reaping.
+        let program = started.pid;
+        loop {
+            while let Some(pid) = wait::peek() {
+                if pid != program {
+                    reaped += self.reap_orphan(pid);
+                    continue;
+                }
+                let zombie = self.proc.and_then(|proc| proc.status(pid));
+                let outcome = match wait::collect(pid) {
+                    Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
+                    Some((Change::Signaled { signal, core_dumped }, usage)) => {
+                        Some((Outcome::Signaled { signal, core_dumped }, usage))
+                    }
+                    Some((Change::Stopped(signal), _)) => {
+                        self.on_stop(program, signal);
+                        None
+                    }
+                    Some((Change::Continued, _)) | None => None,
+                };
+                if let Some((outcome, usage)) = outcome {
+                    let outcome = started.start_error().map_or(outcome, Outcome::NotStarted);
+                    if self.placement == Placement::OwnGroup {
+                        pass_terminal(Pid::from_raw(program), getpgrp());
+                    }
+                    return Ended { outcome, usage, zombie, history, reaped };
+                }
+            }
+            self.next_signals(|received| self.forward(program, received, &mut history));
+        }
+    }
+
+    /// `--pause`: reaps until SIGTERM or SIGINT.
+    pub fn pause(&self) {
+        let mut asked_to_stop = false;
+        while !asked_to_stop {
+            while let Some(pid) = wait::peek() {
+                self.reap_orphan(pid);
+            }
+            self.next_signals(|received| asked_to_stop |= [Signo::TERM, Signo::INT].contains(&received.signal));
+        }
+    }
+
+    fn next_signals(&self, take: impl FnMut(Received)) {
+        match self.signals.read(take) {
+            Ok(()) | Err(Errno::EINTR) => {}
+            // Unheard of. A pause keeps even that from burning a processor.
+            Err(errno) => {
+                log::error!("cannot read signals: {}", errno.desc());
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+
+    /// Returns how many were reaped: not a child that was merely stopped.
+    fn reap_orphan(&self, pid: i32) -> u64 {
+        let name = if self.warn_reaped { Proc::of(getpid().as_raw()).and_then(|proc| proc.process(pid)) } else { None };
+        let how = match wait::collect(pid) {
+            Some((Change::Exited(code), _)) => format_args!("exited with status {code}").to_string(),
+            Some((Change::Signaled { signal, .. }, _)) => format_args!("was killed by {signal}").to_string(),
+            _ => return 0,
+        };
+        let level = if self.warn_reaped { log::Level::Warn } else { log::Level::Debug };
+        let name = name.map_or_else(|| "an orphan".to_owned(), |process| escape(&process.name));
+        log::log!(level, "reaped {name} (pid {pid}), which {how}");
+        1
+    }
+
+    fn forward(&self, program: i32, received: Received, history: &mut History) {
+        let own_pid = getpid().as_raw();
+        if received.signal == Signo::CHLD || received.is_own_write(own_pid) {
+            return;
+        }
+        let at = self.start.elapsed();
+        // Looked at before it is sent: afterwards neither the sender nor PROGRAM need be there.
+        let proc = self.proc.filter(|_| history.wants_details(at));
+        let sender = proc.filter(|_| received.pid != 0).and_then(|proc| proc.process(received.pid));
+        let origin = Origin::of(&received, own_pid, sender.map(|sender| (sender.parent, sender.name)));
+        let snapshot = proc.and_then(|proc| proc.status(program));
+        let rewritten = self.rewrite.iter().rev().find(|(from, _)| *from == received.signal);
+        let fate = match rewritten.map_or(Some(received.signal), |(_, to)| *to) {
+            _ if self.has_it_already(program, &received) => Fate::Direct,
+            None => Fate::Dropped,
+            Some(signal) => match self.send(program, signal, &received) {
+                Ok(()) => Fate::Sent(signal),
+                Err(errno) => {
+                    log::warn!("cannot pass {signal} on to pid {program}: {}", errno.desc());
+                    Fate::Failed(errno as i32)
+                }
+            },
+        };
+        log::debug!("{} from {origin:?}: {fate:?}", received.signal);
+        history.push(SignalEvent { signal: received.signal, origin, at, fate, snapshot });
+    }
+
+    /// In rinit's own group PROGRAM gets by itself what the terminal sends to the group. And what PROGRAM sends to its
+    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end.
+    fn has_it_already(&self, program: i32, received: &Received) -> bool {
+        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program)
+    }
+
+    fn send(&self, program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {
+        if !self.group {
+            return send_to_program(program, signal, received);
+        }
+        // A group cannot be sent a value.
+        let sent = signal::kill(-program, signal);
+        if sent.is_ok() && getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program)) {
+            return sent;
+        }
+        // PROGRAM has left its group.
+        send_to_program(program, signal, received)
+    }
+
+    fn on_stop(&self, program: i32, signal: Signo) {
+        if self.placement == Placement::Leader {
+            // Ctrl-Z, and there is no shell around rinit to type `fg` in. Its whole group was stopped.
+            if signal == Signo::TSTP {
+                log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
+                let _ = signal::kill(-program, Signo::CONT);
+                let _ = signal::kill(program, Signo::CONT);
+            }
+            return;
+        }
+        // A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it. SIGCONT comes to
+        // rinit too; one that is here already has undone the stop.
+        if !signal::is_pending(Signo::CONT) {
+            let _ = signal::kill(getpid().as_raw(), Signo::STOP);
+            if self.placement == Placement::OwnGroup {
+                pass_terminal(getpgrp(), Pid::from_raw(program));
+            }
+        }
+    }
+}
+
+fn send_to_program(program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {
+    if received.code == SI_QUEUE {
+        match signal::queue(program, signal, received.value) {
+            // Its queue is full; kill(2) still gets the signal through, without its value.
+            Err(Errno::EAGAIN) => {}
+            sent => return sent,
+        }
+    }
+    signal::kill(program, signal)
+}

@@ -1,0 +1,137 @@
+//! Descriptors: kept above stdio, closed by range, written without ever blocking.
+
+use std::ffi::c_long;
+use std::fs::File;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use nix::sys::socket::MsgFlags;
+
+/// Moves a new descriptor to 3 or above: where stdio came closed, the kernel hands out 0 to 2.
+///
+/// # Errors
+/// EMFILE.
+pub fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    let moved = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
+    // SAFETY: fcntl just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+}
+
+/// Standard input, which may be closed.
+#[must_use]
+pub fn stdin() -> BorrowedFd<'static> {
+    borrow(libc::STDIN_FILENO)
+}
+
+/// Standard output, which may be closed.
+#[must_use]
+pub fn stdout() -> BorrowedFd<'static> {
+    borrow(libc::STDOUT_FILENO)
+}
+
+/// Standard error, which may be closed.
+#[must_use]
+pub fn stderr() -> BorrowedFd<'static> {
+    borrow(libc::STDERR_FILENO)
+}
+
+/// One of the three that no owner in this process holds.
+fn borrow(stdio: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: rinit opens nothing at 0 to 2 but /dev/null; a descriptor that came closed gives EBADF, no worse.
+    unsafe { BorrowedFd::borrow_raw(stdio) }
+}
+
+/// Whether descriptor `fd` is open.
+#[must_use]
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD reads a flag.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// dup2(2): makes `fd` another name of `source`.
+///
+/// # Errors
+/// EBADF, EINTR.
+pub fn put(source: BorrowedFd<'_>, fd: RawFd) -> Result<(), Errno> {
+    // SAFETY: only called for stdio, which no owner in this process holds.
+    Errno::result(unsafe { libc::dup2(source.as_raw_fd(), fd) }).map(drop)
+}
+
+/// Closes every descriptor from 3 on but those in `keep`.
+///
+/// # Errors
+/// Where close_range(2) is refused (Linux before 5.9, seccomp) and /proc is not there either: ENOENT and the like.
+pub fn close_all_but(keep: &mut [RawFd]) -> Result<(), Errno> {
+    keep.sort_unstable();
+    let mut first = libc::STDERR_FILENO + 1;
+    for fd in keep.iter().map(|fd| Some(*fd)).chain([None]) {
+        let last = fd.map_or(i32::MAX, |fd| fd - 1);
+        if first <= last {
+            // SAFETY: what is closed was inherited and has no owner in this process.
+            let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            if closed == -1 {
+                return close_listed(keep);
+            }
+        }
+        first = fd.map_or(i32::MAX, |fd| fd.saturating_add(1));
+    }
+    Ok(())
+}
+
+/// The same by /proc/self/fd: never by a loop to RLIMIT_NOFILE, which may be a billion.
+fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
+    let list = std::fs::read_dir("/proc/self/fd").map_err(|error| errno_of(&error))?;
+    // Collected first: one of them is the directory that is being read.
+    let open: Vec<RawFd> = list.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open {
+        if fd > libc::STDERR_FILENO && !keep.contains(&fd) {
+            // SAFETY: as above; the directory itself is closed already, which gives EBADF.
+            unsafe { libc::close(fd) };
+        }
+    }
+    Ok(())
+}
+
+/// The errno of a standard library error; EIO for those that have none.
+#[must_use]
+pub fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Writes as much of `bytes` to the pipe `to` as has room now. poll(2) does not bound write(2): another writer may
+/// take the room. So the bytes go into a pipe of rinit's own, and splice(2) moves them with SPLICE_F_NONBLOCK.
+///
+/// # Errors
+/// EAGAIN when there is no room; EPIPE, EMFILE.
+pub fn splice_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    let (read_end, write_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
+    let staged = nix::unistd::write(&write_end, bytes)?;
+    splice(read_end, None, to, None, staged, SpliceFFlags::SPLICE_F_NONBLOCK)
+}
+
+/// Sends as much of `bytes` to the socket `to` as has room now.
+///
+/// # Errors
+/// EAGAIN when there is no room; EPIPE, ENOTCONN.
+pub fn send_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    nix::sys::socket::send(to.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
+}
+
+/// pwritev2(2) with RWF_APPEND: at the end of `file`, whoever else writes to it, without O_APPEND on the descriptor.
+///
+/// # Errors
+/// ENOSPC, EFBIG, EDQUOT, EIO; EOPNOTSUPP and ENOSYS before Linux 4.16.
+pub fn append(file: &File, bytes: &[u8]) -> Result<usize, Errno> {
+    let vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    // SAFETY: the vector describes `bytes`, which is only read. The offset is split over two registers, as the kernel
+    // takes it on 32-bit machines, and ignored with RWF_APPEND.
+    let written = unsafe {
+        let (count, low, high): (c_long, c_long, c_long) = (1, 0, 0);
+        libc::syscall(libc::SYS_pwritev2, file.as_raw_fd(), &raw const vector, count, low, high, libc::RWF_APPEND)
+    };
+    Errno::result(written).map(|written| usize::try_from(written).unwrap_or(0))
+}

@@ -1,0 +1,63 @@
+//! fork, execve, exit.
+
+use std::ffi::{CStr, c_long, c_ulong};
+
+use nix::errno::Errno;
+
+use crate::signals::Signo;
+
+use super::entry::StringArray;
+
+/// Which side of a fork this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fork {
+    /// rinit, with the child's pid.
+    Parent(i32),
+    /// The child.
+    Child,
+}
+
+/// clone(2) as a plain fork: libc's fork adds calls of its own around it, for threads that rinit does not have.
+///
+/// # Errors
+/// EAGAIN (a limit on processes), ENOMEM.
+pub fn fork() -> Result<Fork, Errno> {
+    // clone(2): s390x takes the stack first. No stack of its own: the child goes on with a copy of this one.
+    const FLAGS: c_long = libc::SIGCHLD as c_long;
+    const NONE: c_long = 0;
+    let (first, second) = if cfg!(target_arch = "s390x") { (NONE, FLAGS) } else { (FLAGS, NONE) };
+    // SAFETY: rinit has one thread, so no lock can be held in the child; without CLONE_VM it has its own memory.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, NONE, NONE, NONE) };
+    match Errno::result(pid)? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid as i32)),
+    }
+}
+
+/// execve(2) itself, without execvp's second try with /bin/sh. Returns only the failure.
+pub fn execve(path: &CStr, argv: StringArray<'_>, envp: StringArray<'_>) -> Errno {
+    // SAFETY: a string and two null-terminated arrays of strings, by their types.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    Errno::last()
+}
+
+/// Ends the process at once: no handlers, no flushing.
+pub fn exit(status: u8) -> ! {
+    // SAFETY: _exit(2) has no preconditions.
+    unsafe { libc::_exit(i32::from(status)) }
+}
+
+/// Whether this process leads its session (setsid(2)).
+#[must_use]
+pub fn is_session_leader() -> bool {
+    nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
+}
+
+/// prctl(2), `PR_SET_PDEATHSIG`: what this process is sent when its parent dies. PROGRAM does not inherit it.
+///
+/// # Errors
+/// None for a valid signal.
+pub fn set_parent_death_signal(signal: Signo) -> Result<(), Errno> {
+    // SAFETY: no memory is involved.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_ulong::from(signal.as_u8())) }).map(drop)
+}

@@ -1,0 +1,122 @@
+//! Waiting. nix's `waitpid` loses the status of a process that a real-time signal killed, and its `WaitStatus`
+//! panics on 255 of the 65,536 words; so the words are decoded here.
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use crate::evidence::Usage;
+use crate::signals::Signo;
+
+/// A change of state that wait4(2) tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It ended by itself.
+    Exited(u8),
+    /// A signal ended it.
+    Signaled {
+        /// Which.
+        signal: Signo,
+        /// `WCOREDUMP`.
+        core_dumped: bool,
+    },
+    /// A signal stopped it.
+    Stopped(Signo),
+    /// It goes on.
+    Continued,
+}
+
+impl Change {
+    /// Reads a status word (include/linux/wait.h; wait(2)). `None` for the words that the kernel does not make.
+    #[must_use]
+    pub fn decode(word: i32) -> Option<Self> {
+        let word = u16::try_from(word).ok()?;
+        let [high, low] = word.to_be_bytes();
+        let signal = Signo::new(i32::from(low & 0x7f));
+        match (high, low) {
+            (code, 0 | 0x80) => Some(Self::Exited(code)),
+            (0xff, 0xff) => Some(Self::Continued),
+            (stopped_by, 0x7f) => Signo::new(i32::from(stopped_by)).map(Self::Stopped),
+            (0, _) => Some(Self::Signaled { signal: signal?, core_dumped: low & 0x80 != 0 }),
+            _ => None,
+        }
+    }
+}
+
+/// The pid of a child that has changed state, if there is one. The change stays: /proc/PID still reads, and
+/// [`collect`] takes it.
+#[must_use]
+pub fn peek() -> Option<i32> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the pointer is to a siginfo_t. waitid(2) with WNOHANG leaves it as it is, all zero, if there is nothing.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) };
+    // SAFETY: all zero is a valid siginfo_t, and si_pid is in the part that SIGCHLD fills.
+    let pid = unsafe { info.assume_init_ref().si_pid() };
+    (result == 0 && pid != 0).then_some(pid)
+}
+
+/// Takes the change of child `pid`, and with its end the zombie.
+#[must_use]
+pub fn collect(pid: i32) -> Option<(Change, Usage)> {
+    let mut word = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to what wait4(2) fills.
+    let result = unsafe { libc::wait4(pid, &raw mut word, libc::WNOHANG | libc::WUNTRACED, usage.as_mut_ptr()) };
+    if Errno::result(result).is_ok_and(|pid| pid > 0) {
+        // SAFETY: all zero is a valid rusage, and wait4 has filled it.
+        let usage = unsafe { usage.assume_init() };
+        return Change::decode(word).map(|change| {
+            let usage = Usage {
+                user: duration(usage.ru_utime),
+                system: duration(usage.ru_stime),
+                max_rss_kib: u64::try_from(usage.ru_maxrss).unwrap_or(0),
+            };
+            (change, usage)
+        });
+    }
+    None
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    Duration::from_micros(u64::try_from(TimeVal::from(time).num_microseconds()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every word that fits in 16 bits, against libc's macros.
+    #[test]
+    fn all_65536_wait_words() {
+        for word in 0..=0xffff_i32 {
+            let ours = Change::decode(word);
+            match ours {
+                Some(Change::Exited(code)) => {
+                    assert!(libc::WIFEXITED(word), "{word:#x}");
+                    assert_eq!(libc::WEXITSTATUS(word), i32::from(code), "{word:#x}");
+                }
+                Some(Change::Signaled { signal, core_dumped }) => {
+                    assert!(libc::WIFSIGNALED(word), "{word:#x}");
+                    assert_eq!(libc::WTERMSIG(word), signal.raw(), "{word:#x}");
+                    assert_eq!(libc::WCOREDUMP(word), core_dumped, "{word:#x}");
+                }
+                Some(Change::Stopped(signal)) => {
+                    assert!(libc::WIFSTOPPED(word), "{word:#x}");
+                    assert_eq!(libc::WSTOPSIG(word), signal.raw(), "{word:#x}");
+                }
+                Some(Change::Continued) => assert!(libc::WIFCONTINUED(word), "{word:#x}"),
+                // What is left: signals above 64, and an exit code and a signal at once.
+                None => {
+                    let (high, low) = (word >> 8, word & 0x7f);
+                    let no_signal = if low == 0x7f { !(1..=64).contains(&high) } else { low > 64 || high != 0 };
+                    assert!(low != 0 && no_signal, "{word:#x}");
+                }
+            }
+        }
+        assert_eq!(Change::decode(-1), None);
+        assert_eq!(Change::decode(0x1_0000), None);
+    }
+}
