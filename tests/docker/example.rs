@@ -1,0 +1,70 @@
+//! Dockerfile.example works: its final stages are built with images of ours in place of the registry's.
+
+use crate::elf;
+use crate::engine::{Container, Source, build, docker_ok, plain_image, rinit};
+use crate::report::assert_report;
+
+const EXAMPLE: &str = include_str!("../../Dockerfile.example");
+
+/// The final stage, from its FROM on, without the comments.
+fn final_stage() -> String {
+    let stage = EXAMPLE.rfind("\nFROM ").map(|at| &EXAMPLE[at + 1..]).expect("a last FROM");
+    stage.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+}
+
+/// The variant that stands in the file as a comment.
+fn scratch_stage() -> String {
+    let stage = EXAMPLE.find("\n# FROM scratch").map(|at| &EXAMPLE[at + 1..]).expect("the variant");
+    let lines = stage.lines().map_while(|line| line.strip_prefix("# "));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Builds `stage` behind a stand-in for the stage `build`.
+fn build_behind_stand_in(stage: &str) -> String {
+    let builder = build(
+        "FROM scratch\nCOPY rinit server /\n",
+        &[("rinit", Source::File(rinit())), ("server", Source::Program(&elf::executable(elf::PAUSE)))],
+    );
+    build(&format!("FROM {builder} AS build\n{stage}"), &[])
+}
+
+#[track_caller]
+fn assert_works(image: &str) {
+    let config = docker_ok(&["image", "inspect", "--format", "{{.Config.User}} {{json .Config.Entrypoint}}", image]);
+    let (user, entrypoint) = config.split_once(' ').expect("two fields");
+    assert_eq!(entrypoint, r#"["/rinit","--"]"#);
+    // Kubernetes checks runAsNonRoot against numbers alone.
+    assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
+
+    let container = Container::start(&[], image, &[]);
+    docker_ok(&["stop", "--time", "25", container.name()]);
+    assert_eq!(container.wait(), 143);
+    assert_eq!(assert_report(&container.logs().1, 143), "stopped-without-handler");
+    let run = Container::run(&[], image, &["/no/such/path"]);
+    assert_eq!(run.status, 127);
+    assert_eq!(assert_report(&run.stderr, 127), "path-missing");
+}
+
+#[test]
+#[ignore = "needs a Docker engine"]
+fn its_final_stage_runs() {
+    let stage = final_stage();
+    let (from, rest) = stage.split_once('\n').expect("more than FROM");
+    assert!(from.starts_with("FROM ") && !from.contains(" AS "), "{from}");
+    assert_works(&build_behind_stand_in(&format!("FROM {}\n{rest}", plain_image())));
+}
+
+#[test]
+#[ignore = "needs a Docker engine"]
+fn its_scratch_variant_runs() {
+    assert_works(&build_behind_stand_in(&scratch_stage()));
+}
+
+/// The toolchain of the build stage is the one that is pinned.
+#[test]
+#[ignore = "needs a Docker engine"]
+fn its_build_stage_has_the_pinned_toolchain() {
+    let pinned = include_str!("../../rust-toolchain.toml");
+    let version = pinned.lines().find_map(|l| l.strip_prefix("channel = ")).expect("a channel").trim_matches('"');
+    assert!(EXAMPLE.contains(&format!("FROM rust:{version}-")), "{version}");
+}
