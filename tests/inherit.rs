@@ -1,7 +1,7 @@
 //! PROGRAM gets what rinit was given, and rinit keeps nothing of it.
 //!
 //! Most tests run the probe twice in the same state, under rinit and in its place, and compare what it saw.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -285,8 +285,7 @@ fn credentials() {
 
 /// Polls a pipe's reading end for its end, within the run's deadline.
 fn at_end(run: &mut Running, reader: &mut File) -> bool {
-    use std::os::fd::AsRawFd;
-    assert_eq!(unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+    common::nonblocking(reader, true);
     run.until("the pipe has ended", || reader.read(&mut [0]).ok()) == 0
 }
 

@@ -1,5 +1,5 @@
 //! Every signal reaches PROGRAM, at any moment, and nothing else does.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 

@@ -80,7 +80,7 @@ impl Stream {
     fn new(fd: Option<OwnedFd>) -> Self {
         if let Some(fd) = &fd {
             // This end's own description: the writer's end still blocks.
-            assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }, 0, "O_NONBLOCK");
+            super::nonblocking(fd, true);
         }
         Self { file: fd.map(File::from), ..Self::default() }
     }
