@@ -75,7 +75,7 @@ fn what_cannot_be_executed_gives_126_and_what_is_not_there_127() {
     ];
     each(cases, |(case, file, status)| {
         for place in PLACES {
-            let ended = place().args([OsStr::new("--"), file.as_os_str()]).run();
+            let ended = place().env("PATH", "/usr/bin:/bin").args([OsStr::new("--"), file.as_os_str()]).run();
             assert_eq!(ended.status, common::Status::Code(status), "{case}: {ended:?}");
             assert!(ended.stderr().contains("rinit"), "{case}: it must say so: {ended:?}");
         }
