@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
@@ -193,12 +193,18 @@ struct Mounts {
 impl Mounts {
     fn read(path: &Path) -> Self {
         let mut mounts = Self::default();
-        let Ok(table) = fs::read("/proc/self/mountinfo") else { return mounts };
-        for mount in table.split(|byte| *byte == b'\n').filter_map(Mount::parse) {
-            mounts.has_path |= mount.mount_point == path.as_os_str().as_bytes();
-            if mount.is_pod_termination_log() {
-                mounts.pods_own = Some(PathBuf::from(OsStr::from_bytes(&mount.mount_point)));
+        let Ok(table) = File::open("/proc/self/mountinfo") else { return mounts };
+        // Line by line: what is touched here stays in rinit's memory for as long as PROGRAM runs.
+        let mut line = Vec::with_capacity(512);
+        let mut table = BufReader::with_capacity(1024, table);
+        while table.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            if let Some(mount) = Mount::parse(&line) {
+                mounts.has_path |= mount.mount_point == path.as_os_str().as_bytes();
+                if mount.is_pod_termination_log() {
+                    mounts.pods_own = Some(PathBuf::from(OsStr::from_bytes(&mount.mount_point)));
+                }
             }
+            line.clear();
         }
         mounts
     }
