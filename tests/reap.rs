@@ -19,11 +19,11 @@ fn ten_thousand_orphans_leave_no_zombie_and_no_memory() {
         run.expect_line("first");
         let rinit = run.pid();
         run.until("the first are reaped", || (proc::children(rinit).len() == 1).then_some(()));
-        let before = proc::anonymous_kb(rinit);
+        let before = proc::anonymous_kb(rinit).unwrap();
         run.write_stdin(b"\n");
         run.expect_line("done");
         run.until("all orphans are reaped", || (proc::children(rinit).len() == 1).then_some(()));
-        assert_eq!(proc::anonymous_kb(rinit), before);
+        assert_eq!(proc::anonymous_kb(rinit).unwrap(), before, "kB of anonymous memory");
         run.close_stdin();
         run.wait().assert_code(0);
     }

@@ -161,6 +161,14 @@ impl Running {
         self.until("PROGRAM is there", || proc::children(init).into_iter().min())
     }
 
+    /// Waits until rinit blocks signals: from then on none may be lost.
+    #[track_caller]
+    pub fn blocks_signals(&mut self) {
+        const TERM: u64 = 1 << (libc::SIGTERM - 1);
+        let init = self.init;
+        self.until("SIGTERM is blocked", || (proc::signal_set(init, "SigBlk")? & TERM != 0).then_some(()));
+    }
+
     /// Sends by kill(2), from outside the namespace.
     #[track_caller]
     pub fn signal(&self, signal: i32) {
