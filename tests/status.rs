@@ -87,6 +87,33 @@ fn rinit_stops_with_its_program_as_subreaper() {
     });
 }
 
+#[test]
+fn a_remapped_status_becomes_0_and_no_other_does() {
+    each(PLACES, |place| {
+        let run = |probe: [&str; 2]| place().args(["-e", "143", "--remap-exit", "3"]).probe(probe).run();
+        run(["exit", "3"]).assert_code(0);
+        run(["die", "15"]).assert_code(0);
+        run(["exit", "4"]).assert_code(4);
+        place().args(["-e", "127", "--", "/nonexistent"]).run().assert_code(127);
+    });
+}
+
+#[test]
+fn a_pause_ends_with_0_on_sigterm_and_sigint_alone() {
+    each(PLACES.into_iter().flat_map(|place| [(place, libc::SIGTERM), (place, libc::SIGINT)]), |(place, signal)| {
+        let mut run = place().args(["-P"]).spawn();
+        run.blocks_signals();
+        [libc::SIGHUP, libc::SIGUSR1, libc::SIGCONT, 40].into_iter().for_each(|other| run.signal(other));
+        let rinit = run.pid();
+        run.until("it has read them and waits", || {
+            let pending = proc::signal_set(rinit, "SigPnd")? | proc::signal_set(rinit, "ShdPnd")?;
+            (pending == 0 && proc::state(rinit)? == 'S').then_some(())
+        });
+        run.signal(signal);
+        run.wait().assert_code(0);
+    });
+}
+
 fn stopped(run: &mut Running, pid: i32) {
     run.until("it is stopped", || (proc::state(pid)? == 'T').then_some(()));
 }

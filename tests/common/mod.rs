@@ -17,7 +17,7 @@ mod running;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -310,6 +310,12 @@ fn public_copy(path: &Path) -> PathBuf {
 /// A pipe, both ends close-on-exec: (read, write).
 pub fn pipe() -> (OwnedFd, OwnedFd) {
     spawn::pipe()
+}
+
+/// Sets or clears O_NONBLOCK.
+pub fn nonblocking(fd: &impl AsRawFd, on: bool) {
+    let flags = if on { libc::O_NONBLOCK } else { 0 };
+    assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }, 0, "F_SETFL");
 }
 
 /// Whether the tests run as root of the machine or of a container: some states cannot be set up without.
