@@ -120,10 +120,9 @@ impl Environment {
             // SAFETY: reading a pointer that libc set before main.
             return StringArray(unsafe { environ }, PhantomData);
         };
-        let digits = &mut listen_pid.entry[LISTEN_PID.len()..];
         let mut rest = pid.unsigned_abs();
         let length = rest.checked_ilog10().unwrap_or(0) as usize + 1;
-        for digit in digits.iter_mut().take(length).rev() {
+        for digit in listen_pid.entry.iter_mut().skip(LISTEN_PID.len()).take(length).rev() {
             *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
         }

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::evidence::Usage;
 use crate::signals::Signo;
@@ -80,8 +81,7 @@ pub fn collect(pid: i32) -> Option<(Change, Usage)> {
 }
 
 fn duration(time: libc::timeval) -> Duration {
-    let micros = i64::from(time.tv_sec).saturating_mul(1_000_000).saturating_add(i64::from(time.tv_usec));
-    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    Duration::from_micros(u64::try_from(TimeVal::from(time).num_microseconds()).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,0 +1,108 @@
+//! Ends, orphans and parents.
+
+use std::ffi::CStr;
+use std::ptr;
+
+use crate::SURVIVED;
+use crate::raw::{self, Action};
+
+/// Kills itself with this signal; SURVIVED if that does not end it.
+pub fn die(signal: i32) -> i32 {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+    // A core_pattern that is a pipe does not care for the limit.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
+    if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+        raw::action(signal, Some(&Action::default()));
+    }
+    raw::set_mask(0);
+    raw::kill(unsafe { libc::getpid() }, signal);
+    SURVIVED
+}
+
+/// Waits for a signal that ends it.
+pub fn hold() -> i32 {
+    raw::print(&format!("ready {}", std::process::id()));
+    loop {
+        unsafe { libc::pause() };
+    }
+}
+
+/// Makes `count` orphans that have all ended when it prints `done`; ends with stdin.
+pub fn orphans(count: usize) -> i32 {
+    const AT_ONCE: usize = 100;
+    let mut made = 0;
+    while made < count {
+        let batch = AT_ONCE.min(count - made);
+        let [gate, alive] = [pipe(), pipe()];
+        let between = raw::fork();
+        if between == 0 {
+            for _ in 0..batch {
+                if raw::fork() == 0 {
+                    unsafe { libc::close(gate[1]) };
+                    wait_for_end(gate[0]);
+                    unsafe { libc::_exit(0) };
+                }
+            }
+            unsafe { libc::_exit(0) };
+        }
+        // From here on they are orphans.
+        unsafe { libc::waitpid(between, ptr::null_mut(), 0) };
+        unsafe { libc::close(gate[1]) };
+        unsafe { libc::close(alive[1]) };
+        wait_for_end(alive[0]);
+        unsafe { libc::close(gate[0]) };
+        unsafe { libc::close(alive[0]) };
+        made += batch;
+    }
+    raw::print("done");
+    wait_for_end(0);
+    0
+}
+
+/// Ends with status 3 and leaves `count` children that hold.
+pub fn leave(count: usize) -> i32 {
+    for _ in 0..count {
+        if raw::fork() == 0 {
+            hold();
+        }
+    }
+    3
+}
+
+/// Starts a program and waits for neither it nor its end.
+pub fn parent(command: &[&CStr]) -> i32 {
+    start(command);
+    loop {
+        unsafe { libc::pause() };
+    }
+}
+
+/// An init that waits for its program and for nobody else.
+pub fn noreap(command: &[&CStr]) -> i32 {
+    let mut status = 0;
+    let pid = start(command);
+    unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    libc::WEXITSTATUS(status)
+}
+
+fn start(command: &[&CStr]) -> i32 {
+    let pid = raw::fork();
+    if pid == 0 {
+        let argv: Vec<_> = command.iter().map(|a| a.as_ptr()).chain([ptr::null()]).collect();
+        unsafe { libc::execv(argv[0], argv.as_ptr()) };
+        unsafe { libc::_exit(126) };
+    }
+    pid
+}
+
+fn pipe() -> [i32; 2] {
+    let mut ends = [0; 2];
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0, "pipe");
+    ends
+}
+
+fn wait_for_end(fd: i32) {
+    let mut byte = [0_u8; 64];
+    while unsafe { libc::read(fd, byte.as_mut_ptr().cast(), byte.len()) } > 0 {}
+}

@@ -1,0 +1,45 @@
+//! System calls by number: the C library refuses its own signals 32 and 33, and stdio may be closed.
+
+use std::ptr;
+
+/// Writes a line to stdout at once and in one piece.
+pub fn print(line: &str) {
+    write(1, &format!("{line}\n"));
+}
+
+pub fn write(fd: i32, text: &str) {
+    unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
+}
+
+/// struct kernel_sigaction (the same on x86-64 and arm64).
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Action {
+    pub handler: usize,
+    pub flags: u64,
+    pub restorer: usize,
+    pub mask: u64,
+}
+
+pub fn action(signal: i32, new: Option<&Action>) -> Action {
+    let mut old = Action::default();
+    let new = new.map_or(ptr::null(), ptr::from_ref);
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, &raw mut old, 8usize) };
+    assert_eq!(result, 0, "sigaction {signal}");
+    old
+}
+
+pub fn set_mask(set: u64) {
+    let none = ptr::null_mut::<u64>();
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const set, none, 8usize) };
+}
+
+pub fn kill(pid: i32, signal: i32) {
+    unsafe { libc::syscall(libc::SYS_kill, pid, signal) };
+}
+
+pub fn fork() -> i32 {
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0, "fork");
+    pid
+}
