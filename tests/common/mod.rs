@@ -61,6 +61,7 @@ enum Step {
     Fd(i32, OwnedFd),
     Close(i32),
     Uid(u32),
+    Hide(CString),
 }
 
 /// A run to be.
@@ -198,6 +199,12 @@ impl Rinit {
     /// rinit's user and group, without supplementary groups. What stands after it is done as that user.
     pub fn uid(self, uid: u32) -> Self {
         self.step(Step::Uid(uid))
+    }
+
+    /// An empty file system over `directory`; for PID 1, which has mounts of its own.
+    pub fn hide(self, directory: &str) -> Self {
+        assert!(self.mode != Mode::Subreaper, "that would hide it from everybody");
+        self.step(Step::Hide(CString::new(directory).unwrap()))
     }
 
     /// A new session for the plain child too.
