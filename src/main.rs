@@ -15,6 +15,7 @@ use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::diagnose;
 use rinit::evidence::files::Inspection;
+use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
@@ -249,7 +250,14 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.unwrap_or_default()));
+            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.clone().unwrap_or_default()));
+        }
+        // Go ends with 2, Rust with 101, after a panic.
+        if let Outcome::Exited(2 | 101) = outcome {
+            let directory = directory.unwrap_or_default();
+            let paths = child::candidates(&evidence.command.program, path().as_deref());
+            let mut paths = paths.into_iter().map(|path| directory.join(OsString::from_vec(path)));
+            evidence.language = paths.find(|path| path.exists()).and_then(|path| Language::of(&path));
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {

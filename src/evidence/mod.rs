@@ -2,6 +2,7 @@
 //! Whatever could not be read is `None`, never zero.
 
 pub mod files;
+pub mod language;
 pub mod mountinfo;
 pub mod process;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::signals::{Origin, Signo};
 use files::Inspection;
+use language::Language;
 use process::{Process, Status};
 
 /// Everything that is known when PROGRAM has ended.
@@ -40,6 +42,8 @@ pub struct Evidence {
     pub left: Option<Vec<Process>>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
     pub inspection: Option<Inspection>,
+    /// What PROGRAM's file was built from; only where it exited with a code of that language's runtime.
+    pub language: Option<Language>,
 }
 
 /// PROGRAM and its arguments.
