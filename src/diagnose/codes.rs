@@ -177,7 +177,7 @@ rows! {
     WGET [5] RUNTIME_SPECIFIC Likely "the server's certificate was not accepted" "install ca-certificates, or add a private CA";
     WGET [8] RUNTIME_SPECIFIC Likely "the server answered with an error" "";
     APT [100] RUNTIME_SPECIFIC Likely "apt met an error" "read its lines with E: (a package that does not exist, no network, stale lists: apt-get update first)";
-    MAKE [2] RUNTIME_SPECIFIC Likely "a target failed" "read the first line with *** in its output: it names target and status";
+    MAKE [2] RUNTIME_SPECIFIC Likely "a target failed, or there is none to make" "read the first line with *** in its output: it names target and status";
     GREP [1] RUNTIME_SPECIFIC Likely "no line matched" "if that is no failure: grep ... || true";
     GREP [2] RUNTIME_SPECIFIC Likely "a file could not be read, or the pattern is wrong" "";
     PSQL [2] RUNTIME_SPECIFIC Likely "the connection to the server failed" "check host and port, and that the server is up";
