@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Rinit, TempDir, each};
+use common::{Io, Rinit, TempDir, each, proc};
 use serde_json::Value;
 
 /// Whether `program` is here. Where it must be, its absence is a failure.
@@ -159,16 +159,24 @@ fn interpreters() {
 }
 
 #[test]
-fn a_java_program_that_exits_143_by_itself_was_not_killed() {
-    const SOURCE: &str = "public class Exit { public static void main(String[] a) { System.exit(143); } }";
-    if !is_installed("java") || !is_installed("javac") {
+fn a_jvm_reports_sigterm_by_exiting() {
+    if !is_installed("java") {
         return;
     }
     let scratch = TempDir::new();
-    let source = scratch.join("Exit.java");
-    std::fs::write(&source, SOURCE).unwrap();
-    let row = (143, "runtime-specific", "possible", "System.exit");
-    check((&["java", source.to_str().unwrap()], row.0, row.1, row.2, row.3));
+    let log = scratch.join("log");
+    // A program of the JRE that waits for its input.
+    let tool = ["--", "java", "-m", "java.base/sun.security.tools.keytool.Main", "-printcert"];
+    let run = Rinit::as_init().env("RINIT_TERMINATION_LOG", &log).stdin(Io::Pipe).deadline(Duration::from_secs(60));
+    let mut run = run.args(tool).spawn();
+    let program = run.program();
+    run.until("it handles SIGTERM", || (proc::signal_set(program, "SigCgt")? & 1 << 14 != 0).then_some(()));
+    run.signal(15);
+    run.wait().assert_code(143);
+    let report = std::fs::read_to_string(&log).unwrap();
+    assert!(report.contains("cause: stopped-by-own-handler (likely)"), "{report}");
+    assert!(report.contains("java stopped on request: SIGTERM"), "{report}");
+    assert!(report.contains("it exited by itself with 128+15"), "{report}");
 }
 
 #[test]
