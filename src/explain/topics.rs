@@ -149,7 +149,7 @@ pub(super) static CODES: [(u8, Topic); 9] = [
                 "the same with Windows line ends: the interpreter's name then ends in a carriage return",
                 "a binary's loader is not there: one for glibc on Alpine, a dynamic one in a scratch image",
                 "a shared library or a symbol of one is missing (\"error while loading shared libraries\")",
-                "a volume lies over the directory, or a subPath is not there",
+                "a volume lies over the directory, or is empty (a subPath that did not exist is created empty)",
                 "PATH was replaced by ENV or a profile",
                 "in a script: an unset variable under set -u in bash -c, a file for \".\" that is not there",
                 "Elasticsearch uses it for itself: out of memory",
@@ -400,7 +400,7 @@ static SIGNALS: [Topic; 31] = [
     ),
     Topic {
         title: "request to stop",
-        means: "The usual request to stop: docker stop, docker compose down, a pod that terminates, a failed liveness probe. Docker waits 10 s, Kubernetes 30 s, then SIGKILL follows.",
+        means: "The usual request to stop: docker stop, docker compose down, a pod that terminates, a failed liveness probe. By default Docker waits 10 s and Kubernetes 30 s, then SIGKILL follows.",
         not: "143 does not prove a graceful end: a death by SIGTERM means that its default action struck and nothing was cleaned up, unless the program handled it and then raised it again. Servers that stop cleanly mostly exit with 0.",
         causes: &[
             "a stop that was asked for: rollout, scale-down, drain, docker stop",
