@@ -1,5 +1,6 @@
 //! A run under way: its lines, its signals, its end.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -15,11 +16,16 @@ pub enum Status {
 }
 
 /// A run that is over.
-#[derive(Debug)]
 pub struct Ended {
     pub status: Status,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}\nstdout: {}\nstderr: {}", self.status, self.stdout(), self.stderr())
+    }
 }
 
 impl Ended {
@@ -33,8 +39,7 @@ impl Ended {
 
     #[track_caller]
     pub fn assert_code(&self, code: i32) -> &Self {
-        let Self { status, .. } = self;
-        assert_eq!(*status, Status::Code(code), "\nstdout: {}\nstderr: {}", self.stdout(), self.stderr());
+        assert_eq!(self.status, Status::Code(code), "{self:?}");
         self
     }
 }
