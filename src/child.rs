@@ -56,12 +56,13 @@ impl Command {
     #[must_use]
     pub fn new(arguments: Arguments, program: usize, path: Option<&[u8]>) -> Self {
         let name = arguments.get(program).unwrap_or_default();
-        Self {
-            arguments,
-            program,
-            environment: Environment::inherited(nix::unistd::getpid().as_raw()),
-            search: Search::new(name, path),
-        }
+        Self { arguments, program, environment: Environment::inherited(), search: Search::new(name, path) }
+    }
+
+    /// Whether the paths that are tried depend on the directory in which PROGRAM is started.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        self.search.is_relative()
     }
 
     /// Forks and lets the child become PROGRAM. Returns at once: whether execve worked is known when the child has
@@ -74,12 +75,11 @@ impl Command {
         let (read_end, write_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed(Stage::Prepare))?;
         let read_end = above_stdio(read_end).map_err(failed(Stage::Prepare))?;
         let write_end = above_stdio(write_end).map_err(failed(Stage::Prepare))?;
-        let group = getpgrp();
         match process::fork().map_err(failed(Stage::Fork))? {
             // Nothing is allocated from here to execve.
             Fork::Child => {
                 if placement.leads_group() {
-                    take_group_and_terminal(placement, group);
+                    take_group_and_terminal(placement);
                 }
                 let errno = self.become_program(inherited);
                 let _ = nix::unistd::write(&write_end, &(errno as i32).to_ne_bytes());
@@ -99,7 +99,7 @@ impl Command {
     /// Executes PROGRAM in rinit's own place. Returns only the failure.
     pub fn become_program(&mut self, inherited: &Inherited) -> Errno {
         let argv = self.arguments.as_argv(self.program);
-        let envp = self.environment.for_program(nix::unistd::getpid().as_raw());
+        let envp = self.environment.for_program();
         inherited.give_back();
         self.search.run(|path| process::execve(path, argv, envp))
     }
@@ -125,13 +125,16 @@ impl Started {
 }
 
 /// In the child, every signal blocked: SIGTTOU cannot stop it when it takes the terminal from the background.
-fn take_group_and_terminal(placement: Placement, rinits_group: Pid) {
+fn take_group_and_terminal(placement: Placement) {
     let own = nix::unistd::getpid();
-    let _ = setpgid(own, own);
-    with_terminal(|terminal| match placement {
-        Placement::OwnGroup if tcgetpgrp(terminal) != Ok(rinits_group) => Ok(()),
-        _ => tcsetpgrp(terminal, own),
-    });
+    if placement == Placement::OwnGroup {
+        let rinits = getpgrp();
+        let _ = setpgid(own, own);
+        pass_terminal(rinits, own);
+    } else {
+        let _ = setpgid(own, own);
+        with_terminal(|terminal| tcsetpgrp(terminal, own));
+    }
 }
 
 /// Gives the controlling terminal's foreground to `group`, if `holder` has it now.
@@ -153,7 +156,7 @@ fn with_terminal(act: impl Fn(BorrowedFd<'_>) -> nix::Result<()>) {
 #[derive(Debug)]
 struct Search {
     name: &'static CStr,
-    /// The directories; empty for a name with a slash, which is not searched for.
+    /// PATH; empty for a name with a slash, which is not searched for.
     directories: Vec<u8>,
     /// Room for the longest candidate, so that the child allocates nothing.
     candidate: Vec<u8>,
@@ -169,6 +172,12 @@ impl Search {
         let longest = directories.split(|byte| *byte == b':').map(<[u8]>::len).max().unwrap_or(0);
         let candidate = Vec::with_capacity(longest + 1 + name.count_bytes() + 1);
         Self { name, directories, candidate }
+    }
+
+    fn is_relative(&self) -> bool {
+        let relative = |path: &[u8]| path.first() != Some(&b'/');
+        relative(self.name.to_bytes())
+            && (self.directories.is_empty() || self.directories.split(|byte| *byte == b':').any(relative))
     }
 
     /// Tries one candidate after the other until `exec` does not return. The error is the one that says most.

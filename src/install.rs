@@ -19,6 +19,8 @@ use crate::cli::quoted;
 /// # Errors
 /// One line that names the path and the errno text. `target` is then as it was, and no other file is left. A mount from
 /// which nothing may be executed (statvfs(3), `ST_NOEXEC`) is refused before anything is written.
+// Not inlined: its copy buffer would lie on the stack of every run.
+#[inline(never)]
 pub fn install(target: &Path) -> Result<(), String> {
     let directory = match target.parent() {
         Some(parent) if parent != Path::new("") => parent,

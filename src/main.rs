@@ -23,9 +23,13 @@ use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
 use rinit::supervise::{Ended, Supervisor};
 use rinit::sys::entry::Arguments;
+use rinit::sys::heap::Heap;
 use rinit::sys::signal::{Inherited, SignalFd};
 use rinit::sys::{descriptor, process};
 use rinit::{install, logging};
+
+#[global_allocator]
+static HEAP: Heap = Heap::new();
 
 rinit::entry_point!(run);
 
@@ -78,10 +82,11 @@ fn pause(config: &Config) -> u8 {
         Ok(signals) => signals,
         Err(errno) => return fail(&format!("cannot make a signal descriptor: {}", errno.desc())),
     };
-    let is_init = prepare(config);
+    let pid = prepare(config);
     logging::start(&config.log_filter);
-    release_inherited(is_init, &signals, &mut [signals.as_fd().as_raw_fd()]);
+    release_inherited(pid == INIT, &signals, &mut [signals.as_fd().as_raw_fd()]);
     Supervisor {
+        pid,
         signals: &signals,
         rewrite: &[],
         group: false,
@@ -98,16 +103,19 @@ fn path() -> Option<Vec<u8>> {
     std::env::var_os("PATH").map(OsString::into_vec)
 }
 
-/// Says whether rinit is PID 1, and sets what it is towards its parent and its orphans.
-fn prepare(config: &Config) -> bool {
-    let is_init = getpid().as_raw() == 1;
+/// The pid of a namespace's init.
+const INIT: i32 = 1;
+
+/// Sets what rinit is towards its parent and its orphans. Returns its pid.
+fn prepare(config: &Config) -> i32 {
+    let pid = getpid().as_raw();
     if let Some(signal) = config.parent_death_signal {
         let _ = process::set_parent_death_signal(signal);
     }
-    if !is_init {
+    if pid != INIT {
         let _ = nix::sys::prctl::set_child_subreaper(true);
     }
-    is_init
+    pid
 }
 
 /// Lets go of what was inherited, for PROGRAM has its own copies: whoever is at the other end of a pipe has to see it
@@ -134,7 +142,7 @@ struct Run {
     arguments: Arguments,
     program: usize,
     config: Config,
-    is_init: bool,
+    pid: i32,
     log: Option<TerminationLog>,
     evidence: Evidence,
     start: Instant,
@@ -142,17 +150,17 @@ struct Run {
 
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
-        let is_init = prepare(&config);
+        let pid = prepare(&config);
         let log = match config.report {
             ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, is_init),
+            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, pid == INIT),
         };
-        let evidence = Evidence { is_init, started: seconds_since_1970(), ..Evidence::default() };
-        Self { arguments, program, config, is_init, log, evidence, start: Instant::now() }
+        let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
+        Self { arguments, program, config, pid, log, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
-        let placement = if self.is_init || process::is_session_leader() {
+        let placement = if self.pid == INIT || process::is_session_leader() {
             Placement::Leader
         } else if self.config.group {
             Placement::OwnGroup
@@ -163,8 +171,8 @@ impl Run {
         let signals = SignalFd::new().map_err(|errno| StartError { stage: Stage::Prepare, errno: errno as i32 });
         let started = signals.and_then(|signals| Ok((command.start(inherited, placement)?, signals)));
         logging::start(&self.config.log_filter);
-        // PROGRAM was to be started here; rinit leaves.
-        let directory = std::env::current_dir().unwrap_or_default();
+        // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
+        let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
         let outcome = match started {
             Ok((started, signals)) => self.supervise(&started, &signals, placement),
             Err(error) => Outcome::NotStarted(error),
@@ -175,10 +183,11 @@ impl Run {
     fn supervise(&mut self, started: &Started, signals: &SignalFd, placement: Placement) -> Outcome {
         let log = self.log.as_ref().map(TerminationLog::descriptor);
         let mut keep = [signals.as_fd().as_raw_fd(), started.descriptor(), log.unwrap_or(started.descriptor())];
-        release_inherited(self.is_init, signals, &mut keep);
+        release_inherited(self.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
-        let proc = if self.wants_report() { Proc::of(getpid().as_raw()) } else { None };
+        let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
         let supervisor = Supervisor {
+            pid: self.pid,
             signals,
             rewrite: &self.config.rewrite,
             group: self.config.group,
@@ -197,7 +206,7 @@ impl Run {
             signals_omitted,
             zombie,
             reaped,
-            left: proc.and_then(|proc| if self.is_init { proc.others() } else { proc.descendants() }),
+            left: proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() }),
             ..std::mem::take(&mut self.evidence)
         };
         outcome
@@ -208,7 +217,7 @@ impl Run {
     }
 
     /// Reports, and says what to exit with.
-    fn finish(mut self, outcome: Outcome, directory: PathBuf) -> u8 {
+    fn finish(mut self, outcome: Outcome, directory: Option<PathBuf>) -> u8 {
         let status = match outcome.exit_status() {
             status if self.config.remap_exit.contains(&status) && !matches!(outcome, Outcome::NotStarted(_)) => 0,
             status => status,
@@ -225,7 +234,7 @@ impl Run {
         status
     }
 
-    fn report(&mut self, outcome: Outcome, status: u8, directory: PathBuf) {
+    fn report(&mut self, outcome: Outcome, status: u8, directory: Option<PathBuf>) {
         let words: Vec<Vec<u8>> = self.arguments.from(self.program).map(|word| word.to_bytes().to_vec()).collect();
         let evidence = &mut self.evidence;
         evidence.ended = seconds_since_1970();
@@ -239,7 +248,7 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory));
+            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.unwrap_or_default()));
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid, getpgrp, getpid};
+use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::child::{Placement, Started, pass_terminal};
 use crate::evidence::process::{Proc, Status};
@@ -20,6 +20,8 @@ use crate::sys::wait::{self, Change};
 /// What the loop needs to know.
 #[derive(Debug)]
 pub struct Supervisor<'a> {
+    /// rinit's own.
+    pub pid: i32,
     /// Where signals come from.
     pub signals: &'a SignalFd,
     /// `--rewrite`
@@ -153,7 +155,7 @@ impl Supervisor<'_> {
 
     /// Returns how many were reaped: not a child that was merely stopped.
     fn reap_orphan(&self, pid: i32) -> u64 {
-        let name = if self.warn_reaped { Proc::of(getpid().as_raw()).and_then(|proc| proc.process(pid)) } else { None };
+        let name = if self.warn_reaped { Proc::of(self.pid).and_then(|proc| proc.process(pid)) } else { None };
         let how = match wait::collect(pid) {
             Some((Change::Exited(code), _)) => format_args!("exited with status {code}").to_string(),
             Some((Change::Signaled { signal, .. }, _)) => format_args!("was killed by {signal}").to_string(),
@@ -166,15 +168,14 @@ impl Supervisor<'_> {
     }
 
     fn forward(&self, program: i32, received: Received, history: &mut History) {
-        let own_pid = getpid().as_raw();
-        if received.signal == Signo::CHLD || received.is_own_write(own_pid) {
+        if received.signal == Signo::CHLD || received.is_own_write(self.pid) {
             return;
         }
         let at = self.start.elapsed();
         // Looked at before it is sent: afterwards neither the sender nor PROGRAM need be there.
         let proc = self.proc.filter(|_| history.wants_details(at));
         let sender = proc.filter(|_| received.pid != 0).and_then(|proc| proc.process(received.pid));
-        let origin = Origin::of(&received, own_pid, sender.map(|sender| (sender.parent, sender.name)));
+        let origin = Origin::of(&received, self.pid, sender.map(|sender| (sender.parent, sender.name)));
         let snapshot = proc.and_then(|proc| proc.status(program));
         let rewritten = self.rewrite.iter().rev().find(|(from, _)| *from == received.signal);
         let fate = match rewritten.map_or(Some(received.signal), |(_, to)| *to) {
@@ -224,7 +225,7 @@ impl Supervisor<'_> {
         // A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it. SIGCONT comes to
         // rinit too; one that is here already has undone the stop.
         if !signal::is_pending(Signo::CONT) {
-            let _ = signal::kill(getpid().as_raw(), Signo::STOP);
+            let _ = signal::kill(self.pid, Signo::STOP);
             if self.placement == Placement::OwnGroup {
                 pass_terminal(getpgrp(), Pid::from_raw(program));
             }

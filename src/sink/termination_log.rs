@@ -2,16 +2,17 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::uio::pread;
 
 use crate::cli::TerminationLog as Setting;
 use crate::evidence::mountinfo::Mount;
@@ -50,12 +51,7 @@ impl TerminationLog {
         let (path, by_hand) = match setting {
             Setting::Off => return None,
             Setting::Path(path) => (PathBuf::from(path), true),
-            Setting::Default => (PathBuf::from(DEFAULT), false),
-        };
-        let mounts = Mounts::read(&path);
-        let (path, is_mount) = match mounts.pods_own {
-            Some(pods_own) if is_init && !by_hand && !mounts.has_path => (pods_own, true),
-            _ => (path, mounts.has_path),
+            Setting::Default => (default_path(is_init), false),
         };
         let log = match Self::open_regular(&path) {
             Ok(file) => Self { file, path },
@@ -68,11 +64,7 @@ impl TerminationLog {
             }
             Err(_) => return None,
         };
-        // In Kubernetes each start of a container has a new file. Elsewhere the report of an earlier run may be in it;
-        // it would pass for this one's.
-        if is_init || !is_mount {
-            log.drop_older_report();
-        }
+        log.drop_older_report(is_init);
         Some(log)
     }
 
@@ -90,9 +82,13 @@ impl TerminationLog {
         if metadata.is_file() { Ok(file) } else { Err(Errno::EINVAL) }
     }
 
-    fn drop_older_report(&self) {
+    /// In Kubernetes each start of a container has a new file. Elsewhere the report of an earlier run may be in it, and
+    /// would pass for this one's. In a mount, somebody else's may be: an outer rinit's, unless rinit is PID 1.
+    fn drop_older_report(&self, is_init: bool) {
         let Ok(content) = self.content() else { return };
-        if let Some(start) = find_report(&content) {
+        if let Some(start) = find_report(&content)
+            && (is_init || !mounts().any(|mount| mount.mount_point == self.path.as_os_str().as_bytes()))
+        {
             let _ = self.file.set_len(start as u64);
         }
     }
@@ -170,9 +166,10 @@ impl TerminationLog {
 
     /// The first [`CAPACITY`] bytes.
     fn content(&self) -> Result<Vec<u8>, Errno> {
-        let mut content = Vec::new();
-        let mut file = &self.file;
-        file.rewind().and_then(|()| file.take(CAPACITY as u64).read_to_end(&mut content)).map_err(|e| errno_of(&e))?;
+        let length = self.file.metadata().map_err(|error| errno_of(&error))?.len();
+        let mut content = vec![0; CAPACITY.min(usize::try_from(length).unwrap_or(CAPACITY))];
+        let read = if content.is_empty() { 0 } else { pread(&self.file, &mut content, 0)? };
+        content.truncate(read);
         Ok(content)
     }
 }
@@ -181,25 +178,31 @@ fn escaped(path: &Path) -> String {
     crate::report::escape(path.as_os_str().as_bytes())
 }
 
-/// What the mount table says about termination logs.
-#[derive(Default)]
-struct Mounts {
-    /// Something is mounted at the path that was asked for.
-    has_path: bool,
-    /// The file that the kubelet mounted for this container, wherever the pod wants it.
-    pods_own: Option<PathBuf>,
-}
-
-impl Mounts {
-    fn read(path: &Path) -> Self {
-        let mut mounts = Self::default();
-        let Ok(table) = fs::read("/proc/self/mountinfo") else { return mounts };
-        for mount in table.split(|byte| *byte == b'\n').filter_map(Mount::parse) {
-            mounts.has_path |= mount.mount_point == path.as_os_str().as_bytes();
+/// Where this container's log is when nobody says so: as PID 1, a pod with another `terminationMessagePath` has the
+/// kubelet's file mounted there, and nothing at the usual path.
+fn default_path(is_init: bool) -> PathBuf {
+    let mut pods_own = None;
+    if is_init {
+        for mount in mounts() {
+            if mount.mount_point == DEFAULT.as_bytes() {
+                return PathBuf::from(DEFAULT);
+            }
             if mount.is_pod_termination_log() {
-                mounts.pods_own = Some(PathBuf::from(OsStr::from_bytes(&mount.mount_point)));
+                pods_own = Some(PathBuf::from(OsString::from_vec(mount.mount_point)));
             }
         }
-        mounts
     }
+    pods_own.unwrap_or_else(|| PathBuf::from(DEFAULT))
+}
+
+/// The mount table, line by line: what is touched here stays in rinit's memory for as long as PROGRAM runs.
+fn mounts() -> impl Iterator<Item = Mount> {
+    let mut line = Vec::with_capacity(512);
+    let mut table = File::open("/proc/self/mountinfo").ok().map(|table| BufReader::with_capacity(1024, table));
+    std::iter::from_fn(move || {
+        line.clear();
+        table.as_mut()?.read_until(b'\n', &mut line).ok().filter(|length| *length > 0)?;
+        Some(Mount::parse(&line))
+    })
+    .flatten()
 }

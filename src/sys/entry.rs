@@ -85,9 +85,9 @@ struct ListenPid {
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
 impl Environment {
-    /// The inherited environment. Where `LISTEN_PID` names rinit (`own_pid`), it will name PROGRAM instead.
+    /// The inherited environment. Where `LISTEN_PID` names rinit, it will name PROGRAM instead.
     #[must_use]
-    pub fn inherited(own_pid: i32) -> Self {
+    pub fn inherited() -> Self {
         let mut names_rinit = None;
         let mut count = 0;
         // SAFETY: environ is a null-terminated array of strings that nobody changes: rinit has one thread and never
@@ -95,7 +95,7 @@ impl Environment {
         while let Some(entry) = unsafe { environ.add(count).as_ref().and_then(|entry| entry.as_ref()) } {
             // SAFETY: as above, each entry is a string.
             let value = unsafe { CStr::from_ptr(entry) }.to_bytes().strip_prefix(LISTEN_PID);
-            if value.is_some_and(|pid| pid == own_pid.to_string().as_bytes()) {
+            if value.is_some_and(|pid| pid == std::process::id().to_string().as_bytes()) {
                 names_rinit = Some(count);
             }
             count += 1;
@@ -114,13 +114,13 @@ impl Environment {
         Self { replaced: Some((array, ListenPid { entry })) }
     }
 
-    /// The array for execve(2), with `pid` in `LISTEN_PID`. Allocates nothing: the forked child calls it.
-    pub fn for_program(&mut self, pid: i32) -> StringArray<'_> {
+    /// The array for execve(2), in the process that will be PROGRAM. Allocates nothing: that is the forked child.
+    pub fn for_program(&mut self) -> StringArray<'_> {
         let Some((array, listen_pid)) = &mut self.replaced else {
             // SAFETY: reading a pointer that libc set before main.
             return StringArray(unsafe { environ }, PhantomData);
         };
-        let mut rest = pid.unsigned_abs();
+        let mut rest = std::process::id();
         let length = rest.checked_ilog10().unwrap_or(0) as usize + 1;
         for digit in listen_pid.entry.iter_mut().skip(LISTEN_PID.len()).take(length).rev() {
             *digit = b'0' + (rest % 10) as u8;

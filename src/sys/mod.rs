@@ -5,6 +5,7 @@
 
 pub mod descriptor;
 pub mod entry;
+pub mod heap;
 pub mod process;
 pub mod signal;
 #[cfg(all(target_env = "musl", panic = "abort"))]

@@ -1,0 +1,152 @@
+//! The heap: one mapping, then libc's.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
+
+/// More than a run without surprises needs; pages that are not touched cost nothing.
+const SIZE: usize = 256 * 1024;
+
+/// Hands out the arena's memory in order and takes back only what it gave last, which is what short-lived values are.
+/// When the arena is used up, libc's allocator goes on. It saves libc's heap its set-up: five system calls on the way
+/// to PROGRAM, and half of the memory that rinit would hold while it waits.
+#[derive(Debug)]
+pub struct Heap {
+    /// Null until the first allocation; [`NONE`] if there can be no arena.
+    arena: AtomicPtr<u8>,
+    used: AtomicUsize,
+}
+
+/// An arena that holds nothing.
+const NONE: *mut u8 = ptr::without_provenance_mut(usize::MAX);
+
+impl Heap {
+    /// An empty heap.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { arena: AtomicPtr::new(ptr::null_mut()), used: AtomicUsize::new(0) }
+    }
+
+    /// Where the arena starts; [`NONE`] if the kernel gives no memory for it.
+    fn base(&self) -> *mut u8 {
+        let base = self.arena.load(Relaxed);
+        if !base.is_null() {
+            return base;
+        }
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping, in no place in particular.
+        let mapped = unsafe { libc::mmap(ptr::null_mut(), SIZE, protection, flags, -1, 0) };
+        let mapped = if mapped == libc::MAP_FAILED { NONE } else { mapped.cast() };
+        // Where a second thread was faster (tests have some), its arena counts, and this one lies idle.
+        self.arena.compare_exchange(base, mapped, Relaxed, Relaxed).map_or_else(|theirs| theirs, |_| mapped)
+    }
+
+    /// Where `block` starts in the arena, if it is of the arena.
+    fn offset(&self, block: *const u8) -> Option<usize> {
+        (block as usize).checked_sub(self.arena.load(Relaxed) as usize).filter(|offset| *offset < SIZE)
+    }
+
+    /// Moves the end of what is used from `from` to `to`; no, if somebody else has moved it or there is no room.
+    fn move_end(&self, from: usize, to: usize) -> bool {
+        to <= SIZE && self.used.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
+    }
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: blocks of the arena are aligned, do not overlap and stay where they are until they are freed; all others are
+// libc's, and are given back to it.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let base = self.base();
+        let used = self.used.load(Relaxed);
+        // The arena starts at a page, and no alignment that is asked for here is larger than that.
+        let start = used.next_multiple_of(layout.align());
+        match start.checked_add(layout.size()) {
+            // SAFETY: the block lies in the arena, since its end does.
+            Some(end) if base != NONE && layout.align() <= 4096 && self.move_end(used, end) => unsafe {
+                base.add(start)
+            },
+            // SAFETY: the caller's promise.
+            _ => unsafe { System.alloc(layout) },
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        match self.offset(block) {
+            Some(start) => {
+                self.move_end(start + layout.size(), start);
+            }
+            // SAFETY: not of the arena, hence libc's.
+            None => unsafe { System.dealloc(block, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        let Some(start) = self.offset(block) else {
+            // SAFETY: not of the arena, hence libc's.
+            return unsafe { System.realloc(block, layout, size) };
+        };
+        // The last block grows where it is.
+        if start.checked_add(size).is_some_and(|end| self.move_end(start + layout.size(), end)) {
+            return block;
+        }
+        // SAFETY: the caller's promise: `size` is valid for this alignment; both blocks are as large as is copied.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                std::ptr::copy_nonoverlapping(block, new, layout.size().min(size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_apart_and_given_back() {
+        let heap = Box::leak(Box::new(Heap::new()));
+        let byte = Layout::new::<u8>();
+        let page = Layout::from_size_align(4096, 64).unwrap();
+        // SAFETY: valid layouts, and each block is used and freed with its own.
+        unsafe {
+            let small = heap.alloc(byte);
+            let large = heap.alloc(page);
+            assert!((large as usize).is_multiple_of(64) && large as usize > small as usize);
+            large.write_bytes(0xaa, 4096);
+            let same = heap.realloc(large, page, 8192);
+            assert_eq!(same, large, "the last block grows in place");
+            let after = heap.alloc(byte);
+            assert!(after as usize >= large as usize + 8192);
+            let moved = heap.realloc(same, Layout::from_size_align(8192, 64).unwrap(), 16384);
+            assert_ne!(moved, same);
+            assert_eq!(std::slice::from_raw_parts(moved, 4096), &[0xaa; 4096][..]);
+            heap.dealloc(moved, Layout::from_size_align(16384, 64).unwrap());
+            assert_eq!(heap.alloc(byte), moved, "what was given last was taken back");
+        }
+    }
+
+    #[test]
+    fn beyond_the_arena_libc_goes_on() {
+        let heap = Box::leak(Box::new(Heap::new()));
+        let layout = Layout::from_size_align(SIZE / 2, 1).unwrap();
+        // SAFETY: as above.
+        unsafe {
+            let blocks = [heap.alloc(layout), heap.alloc(layout), heap.alloc(layout)];
+            assert!(heap.offset(blocks[1]).is_some() && heap.offset(blocks[2]).is_none());
+            blocks[2].write_bytes(1, SIZE / 2);
+            let grown = heap.realloc(blocks[2], layout, SIZE);
+            assert_eq!(*grown.add(SIZE / 2 - 1), 1);
+            heap.dealloc(grown, Layout::from_size_align(SIZE, 1).unwrap());
+            assert!(heap.alloc(Layout::from_size_align(1, 1).unwrap()) as usize != 0);
+        }
+    }
+}
