@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
-use crate::child::{Placement, Started, pass_terminal};
+use crate::child::{Placement, Started, foreground, pass_terminal};
 use crate::evidence::process::{Proc, Status};
 use crate::evidence::{Fate, SignalEvent, Usage};
 use crate::outcome::Outcome;
@@ -212,24 +212,46 @@ impl Supervisor<'_> {
         send_to_program(program, signal, received)
     }
 
+    /// A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it.
     fn on_stop(&self, program: i32, signal: Signo) {
         if self.placement == Placement::Leader {
-            // Ctrl-Z, and there is no shell around rinit to type `fg` in. Its whole group was stopped.
-            if signal == Signo::TSTP {
-                log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
-                let _ = signal::kill(-program, Signo::CONT);
-                let _ = signal::kill(program, Signo::CONT);
-            }
+            continue_after_ctrl_z(program, signal);
             return;
         }
-        // A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it. SIGCONT comes to
-        // rinit too; one that is here already has undone the stop.
-        if !signal::is_pending(Signo::CONT) {
-            let _ = signal::kill(self.pid, Signo::STOP);
-            if self.placement == Placement::OwnGroup {
-                pass_terminal(getpgrp(), Pid::from_raw(program));
-            }
+        let (rinits, programs) = (getpgrp(), Pid::from_raw(program));
+        let own_group = self.placement == Placement::OwnGroup;
+        // `fg` for a job that ran on in the background: it gives the terminal to rinit's group and sends nothing.
+        let wants_terminal = [Signo::TTIN, Signo::TTOU].contains(&signal);
+        if own_group && wants_terminal && pass_terminal(rinits, programs) {
+            let _ = signal::kill(-program, Signo::CONT);
+            return;
         }
+        let in_front = foreground() == Some(if own_group { programs } else { rinits });
+        // Somebody else's SIGSTOP (a debugger, a CPU limiter): the SIGCONT that follows would come to PROGRAM alone, and
+        // rinit would stay stopped for ever. On the terminal the user can see it, and has to get the shell back.
+        let behind_our_back = signal == Signo::STOP && !in_front;
+        // SIGCONT comes to rinit too; one that is here already has undone the stop.
+        if behind_our_back || signal::is_pending(Signo::CONT) {
+            return;
+        }
+        // The terminal stopped PROGRAM's group only. A script around rinit and the rest of a pipeline are of the job.
+        let whom = if own_group && in_front { 0 } else { self.pid };
+        let stopped = signal::stop_by(whom, if signal == Signo::STOP { Signo::TSTP } else { signal });
+        if own_group {
+            pass_terminal(rinits, programs);
+        }
+        if !stopped {
+            continue_after_ctrl_z(program, signal);
+        }
+    }
+}
+
+/// Ctrl-Z, and there is no shell around rinit to type `fg` in. PROGRAM's whole group was stopped.
+fn continue_after_ctrl_z(program: i32, signal: Signo) {
+    if signal == Signo::TSTP {
+        log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
+        let _ = signal::kill(-program, Signo::CONT);
+        let _ = signal::kill(program, Signo::CONT);
     }
 }
 

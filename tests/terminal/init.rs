@@ -1,7 +1,9 @@
 //! As PID 1 and session leader: PROGRAM leads the foreground group, and nobody is there who could type `fg`.
 
 use crate::common::{Got, Io, Rinit, kill, proc};
-use crate::pty::{CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Session, Terminal, group_of, interactive, with_names};
+use crate::pty::{
+    CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_S, CTRL_Z, Session, Terminal, group_of, interactive, with_names,
+};
 
 const BASH: &str = "bash";
 /// A signal that the probe gets after all those that a terminal generates, for pending ones come by their number.
@@ -170,6 +172,31 @@ fn a_hangup_ends_a_program_that_does_not_catch_it() {
         let allowed: &[i32] = if program[0] == "cat" { &[129, 0, 1] } else { &[129] };
         assert!(allowed.iter().any(|code| status == crate::common::Status::Code(*code)), "{program:?}: {status:?}");
     }
+}
+
+#[test]
+fn a_hangup_does_not_keep_the_report_from_ending() {
+    let mut session = Session::start(Rinit::as_init().args(["--", "sleep", "1000"]));
+    let sleep = session.program("sleep");
+    session.has_terminal(sleep);
+    session.terminal.hang_up();
+    session.run.wait().assert_code(129);
+}
+
+#[test]
+fn a_terminal_held_with_ctrl_s_holds_up_neither_the_report_nor_the_end() {
+    let mut session = Session::start(Rinit::as_init().args(["--", "sh", "-c", "echo ready; read line; exit 3"]));
+    session.expect("ready\r\n");
+    session.send(CTRL_S);
+    session.send("\n");
+    session.wait().0.assert_code(3);
+}
+
+#[test]
+fn a_terminal_that_stops_background_writers_gets_the_report() {
+    let mut session = Session::start(Rinit::as_init().args(["--", "sh", "-c", "stty tostop; exit 3"]));
+    session.expect("rinit: sh ");
+    session.wait().0.assert_code(3);
 }
 
 #[test]

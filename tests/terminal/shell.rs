@@ -217,6 +217,35 @@ fn a_trap_that_signals_its_group_does_not_loop() {
 }
 
 #[test]
+fn a_program_that_stops_itself_gives_the_shell_back() {
+    // As top does at Ctrl-Z, and as an editor does.
+    for (options, signal) in [("", "STOP"), ("", "TSTP"), ("-g ", "STOP"), ("-g ", "TSTP")] {
+        let mut session = Session::shell();
+        session.command(&format!("$R {options}sh -c 'kill -{signal} $$; read key; echo got $key; exit 9'"));
+        session.expect("[1]+  Stopped");
+        session.prompt();
+        session.command("fg");
+        session.expect("exit 9'\r\n");
+        session.command("text");
+        session.expect("got text\r\n");
+        session.prompt();
+        session.leave(9);
+    }
+}
+
+#[test]
+fn a_terminal_that_stops_background_writers_does_not_hold_up_the_report() {
+    let mut session = Session::shell();
+    session.command("stty tostop");
+    session.prompt();
+    session.command("RINIT_QUIET=0 $R sh -c 'exit 3' & wait $!; echo \"[$?]\"");
+    session.expect("rinit: ");
+    session.expect("[3]\r\n");
+    session.leave(0);
+}
+
+/// rinit would stay stopped: nobody sends the SIGCONT to it as well.
+#[test]
 fn a_program_that_is_stopped_and_continued_behind_rinits_back_ends_as_usual() {
     for options in [&[][..], &["-g"]] {
         let mut run = Rinit::as_subreaper().args(options).args(["--", "sleep", "1000"]).spawn();
