@@ -60,6 +60,8 @@ pub struct History {
     last: VecDeque<SignalEvent>,
     omitted: u64,
     looked_at: Duration,
+    /// The SIGCONT that rinit is to read next has reached PROGRAM too.
+    continued: bool,
 }
 
 impl History {
@@ -115,6 +117,7 @@ impl Supervisor<'_> {
                     }
                     Some((Change::Stopped(signal), _)) => {
                         self.on_stop(program, signal);
+                        history.continued = wait::was_continued(program);
                         None
                     }
                     Some((Change::Continued, _)) | None => None,
@@ -179,7 +182,7 @@ impl Supervisor<'_> {
         let snapshot = proc.and_then(|proc| proc.status(program));
         let rewritten = self.rewrite.iter().rev().find(|(from, _)| *from == received.signal);
         let fate = match rewritten.map_or(Some(received.signal), |(_, to)| *to) {
-            _ if self.has_it_already(program, &received) => Fate::Direct,
+            _ if self.has_it_already(program, &received, history) => Fate::Direct,
             None => Fate::Dropped,
             Some(signal) => match self.send(program, signal, &received) {
                 Ok(()) => Fate::Sent(signal),
@@ -194,9 +197,11 @@ impl Supervisor<'_> {
     }
 
     /// In rinit's own group PROGRAM gets by itself what the terminal sends to the group. And what PROGRAM sends to its
-    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end.
-    fn has_it_already(&self, program: i32, received: &Received) -> bool {
-        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program)
+    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end. Nor may a
+    /// shell's SIGCONT come late and undo the next Ctrl-Z.
+    fn has_it_already(&self, program: i32, received: &Received, history: &mut History) -> bool {
+        let continued = received.signal == Signo::CONT && std::mem::take(&mut history.continued);
+        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program || continued)
     }
 
     fn send(&self, program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {
@@ -205,7 +210,7 @@ impl Supervisor<'_> {
         }
         // A group cannot be sent a value.
         let sent = signal::kill(-program, signal);
-        if sent.is_ok() && getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program)) {
+        if sent.is_ok() && leads_group(program) {
             return sent;
         }
         // PROGRAM has left its group.
@@ -226,7 +231,8 @@ impl Supervisor<'_> {
             let _ = signal::kill(-program, Signo::CONT);
             return;
         }
-        let in_front = foreground() == Some(if own_group { programs } else { rinits });
+        let foreground = foreground();
+        let in_front = foreground == Some(rinits) || (own_group && foreground == Some(programs));
         // Somebody else's SIGSTOP (a debugger, a CPU limiter): the SIGCONT that follows would come to PROGRAM alone, and
         // rinit would stay stopped for ever. On the terminal the user can see it, and has to get the shell back.
         let behind_our_back = signal == Signo::STOP && !in_front;
@@ -235,7 +241,7 @@ impl Supervisor<'_> {
             return;
         }
         // The terminal stopped PROGRAM's group only. A script around rinit and the rest of a pipeline are of the job.
-        let whom = if own_group && in_front { 0 } else { self.pid };
+        let whom = if own_group && foreground == Some(programs) { 0 } else { self.pid };
         let stopped = signal::stop_by(whom, if signal == Signo::STOP { Signo::TSTP } else { signal });
         if own_group {
             pass_terminal(rinits, programs);
@@ -250,9 +256,14 @@ impl Supervisor<'_> {
 fn continue_after_ctrl_z(program: i32, signal: Signo) {
     if signal == Signo::TSTP {
         log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
-        let _ = signal::kill(-program, Signo::CONT);
-        let _ = signal::kill(program, Signo::CONT);
+        // Once each: a second SIGCONT could undo the next Ctrl-Z for PROGRAM alone, and then nobody sees its group's stop.
+        let _ = signal::kill(if leads_group(program) { -program } else { program }, Signo::CONT);
     }
+}
+
+/// PROGRAM can leave the group that it was started in.
+fn leads_group(program: i32) -> bool {
+    getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program))
 }
 
 fn send_to_program(program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {
