@@ -122,7 +122,8 @@ fn prepare(config: &Config) -> i32 {
 /// when PROGRAM closes it, and a file system has to be free to be unmounted. stderr stays for the report, and as
 /// PID 1 stdout too, because programs log to /proc/1/fd/1.
 fn release_inherited(is_init: bool, signals: &SignalFd, keep: &mut [i32]) {
-    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null");
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null").ok();
+    let null = null.and_then(|null| descriptor::above_stdio(null.into()).ok());
     // Without /dev/null: any descriptor that does no harm.
     let harmless = null.as_ref().map_or(signals.as_fd(), AsFd::as_fd);
     for (stdio, kept) in [(0, false), (1, is_init), (2, true)] {

@@ -1,7 +1,7 @@
 //! PROGRAM gets what rinit was given, and rinit keeps nothing of it.
 //!
 //! Most tests run the probe twice in the same state, under rinit and in its place, and compare what it saw.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -238,8 +238,7 @@ fn rinit_keeps_stderr_and_as_pid_1_stdout_and_no_other_descriptor() {
         run.until("the working directory is /", || {
             (fs::read_link(format!("/proc/{rinit}/cwd")).ok()? == Path::new("/")).then_some(())
         });
-        let low = proc::descriptors(rinit).into_iter().take_while(|(n, _)| *n < 3).map(|(n, _)| n);
-        assert!(low.eq(0..3), "a descriptor of rinit's own could land there: {:?}", proc::descriptors(rinit));
+        stdio_is_taken(rinit);
     });
 }
 
@@ -267,11 +266,37 @@ fn rinits_own_descriptors_are_3_and_above_when_stdio_came_closed() {
             (fs::read_link(format!("/proc/{program}/exe")).ok()? != fs::read_link(format!("/proc/{rinit}/exe")).ok()?)
                 .then_some(())
         });
+        run.until("the working directory is /", || {
+            (fs::read_link(format!("/proc/{rinit}/cwd")).ok()? == Path::new("/")).then_some(())
+        });
         for (n, target) in proc::descriptors(rinit) {
             assert!(n > 2 || target == "/dev/null", "{n} -> {target}");
         }
+        stdio_is_taken(rinit);
         assert_eq!(proc::descriptors(program), []);
     });
+}
+
+#[test]
+fn the_termination_log_is_written_when_stdio_came_closed() {
+    // Its descriptor must not be one of 0 to 2, which are replaced.
+    each(PLACES, |place| {
+        let dir = TempDir::new();
+        let log = dir.join("termination-log");
+        let run = place().stdin(Io::Closed).stdout(Io::Closed).stderr(Io::Closed).env("RINIT_TERMINATION_LOG", &log);
+        run.probe(["die", "11"]).run().assert_code(139);
+        let report = fs::read_to_string(&log).unwrap();
+        assert!(report.starts_with("rinit: "), "{report}");
+    });
+}
+
+#[test]
+fn rinit_off_executes_the_program_in_its_place() {
+    let given = |run: Rinit| run.env("RINIT_OFF", "1").block(libc::SIGTERM).ignore(libc::SIGCHLD).umask(0o77);
+    let state = unchanged(Rinit::as_init, given);
+    assert_eq!(state["pid"], "1");
+    unchanged(Rinit::as_subreaper, given);
+    Rinit::as_init().env("RINIT_OFF", "1").args(["--", "/nonexistent"]).run().assert_code(127);
 }
 
 #[test]
@@ -283,10 +308,16 @@ fn credentials() {
     assert_eq!(run.run().assert_code(0).stdout(), "1000\n1000\nCapEff:\t0000000000000000\n");
 }
 
+/// Or a descriptor of rinit's own could land there.
+#[track_caller]
+fn stdio_is_taken(rinit: i32) {
+    let low = proc::descriptors(rinit).into_iter().map(|(n, _)| n).take(3);
+    assert!(low.eq(0..3), "{:?}", proc::descriptors(rinit));
+}
+
 /// Polls a pipe's reading end for its end, within the run's deadline.
 fn at_end(run: &mut Running, reader: &mut File) -> bool {
-    use std::os::fd::AsRawFd;
-    assert_eq!(unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }, 0);
+    common::nonblocking(reader, true);
     run.until("the pipe has ended", || reader.read(&mut [0]).ok()) == 0
 }
 

@@ -3,14 +3,14 @@
 //! Elsewhere: SIGCHLD ignored, reap.rs; deaths by real-time signals and abort(), status.rs; signals at the start,
 //! refused forwards, signals 32 to 64, signals.rs; inherited masks and ignored signals, closed stdio, descriptors,
 //! arguments that are not UTF-8, inherit.rs; Ctrl-Z and background starts, terminal.rs.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -75,7 +75,7 @@ fn what_cannot_be_executed_gives_126_and_what_is_not_there_127() {
     ];
     each(cases, |(case, file, status)| {
         for place in PLACES {
-            let ended = place().args([OsStr::new("--"), file.as_os_str()]).run();
+            let ended = place().env("PATH", "/usr/bin:/bin").args([OsStr::new("--"), file.as_os_str()]).run();
             assert_eq!(ended.status, common::Status::Code(status), "{case}: {ended:?}");
             assert!(ended.stderr().contains("rinit"), "{case}: it must say so: {ended:?}");
         }
@@ -255,13 +255,12 @@ fn foreign_elf() -> Vec<u8> {
 }
 
 /// A pipe without room, and with a reader that does not read.
-fn full_pipe() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
+fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (read, write) = common::pipe();
-    let flags = |flags: i32| assert_eq!(unsafe { libc::fcntl(write.as_raw_fd(), libc::F_SETFL, flags) }, 0);
-    flags(libc::O_NONBLOCK);
+    common::nonblocking(&write, true);
     let mut file = File::from(write.try_clone().unwrap());
     while file.write(&[b'x'; 4096]).is_ok() {}
     while file.write(b"x").is_ok() {}
-    flags(0);
+    common::nonblocking(&write, false);
     (read, write)
 }

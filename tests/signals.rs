@@ -1,5 +1,5 @@
 //! Every signal reaches PROGRAM, at any moment, and nothing else does.
-#![allow(missing_docs, unsafe_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -56,6 +56,29 @@ fn the_value_of_sigqueue_arrives_with_every_signal() {
                 Got { signal, pid: run.pid_inside(), code: libc::SI_QUEUE, value: Some(1000 + signal) },
                 "sent {signal}"
             );
+        }
+    });
+}
+
+#[test]
+fn a_signal_inherited_as_ignored_reaches_a_program_that_handles_it() {
+    // As under nohup.
+    each(PLACES, |place| {
+        let mut run = forwardable().fold(place(), Rinit::ignore).probe(["listen", "raw"]).spawn();
+        run.ready();
+        for signal in forwardable() {
+            arrives(&mut run, signal, signal);
+        }
+    });
+}
+
+#[test]
+fn a_signal_inherited_as_blocked_reaches_a_program_that_unblocks_it() {
+    each(PLACES, |place| {
+        let mut run = (1..=64).fold(place(), Rinit::block).probe(["listen", "raw", "unblock"]).spawn();
+        run.ready();
+        for signal in forwardable() {
+            arrives(&mut run, signal, signal);
         }
     });
 }
@@ -245,11 +268,9 @@ fn a_signal_sent_before_rinit_does_anything_arrives() {
 
 #[test]
 fn a_signal_sent_as_soon_as_rinit_blocks_signals_arrives() {
-    const TERM: u64 = 1 << (libc::SIGTERM - 1);
     each(starts(60), |(place, group)| {
         let mut run = place().args(group).probe(["listen", "raw", "until=15"]).spawn();
-        let pid = run.pid();
-        run.until("SIGTERM is blocked", || (proc::signal_set(pid, "SigBlk")? & TERM != 0).then_some(()));
+        run.blocks_signals();
         run.signal(libc::SIGTERM);
         caught_or_killed(&run.wait().status);
     });

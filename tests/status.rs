@@ -1,9 +1,9 @@
 //! The status that comes out is the status that went in.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
-use common::{PLACES, Rinit, Running, each, proc};
+use common::{Io, PLACES, Rinit, Running, Status, each, is_root, proc};
 
 /// The probe's own status when a signal did not end it.
 const SURVIVED: i32 = 77;
@@ -85,6 +85,75 @@ fn rinit_stops_with_its_program_as_subreaper() {
         // As a shell's fg does.
         common::kill(-rinit, libc::SIGCONT);
         run.wait().assert_code(SURVIVED);
+    });
+}
+
+#[test]
+fn a_remapped_status_becomes_0_and_no_other_does() {
+    each(PLACES, |place| {
+        let run = |probe: [&str; 2]| place().args(["-e", "143", "--remap-exit", "3"]).probe(probe).run();
+        run(["exit", "3"]).assert_code(0);
+        run(["die", "15"]).assert_code(0);
+        run(["exit", "4"]).assert_code(4);
+        place().args(["-e", "127", "--", "/nonexistent"]).run().assert_code(127);
+    });
+}
+
+#[test]
+fn a_pause_ends_with_0_on_sigterm_and_sigint_alone() {
+    each(PLACES.into_iter().flat_map(|place| [(place, libc::SIGTERM), (place, libc::SIGINT)]), |(place, signal)| {
+        let mut run = place().args(["-P"]).spawn();
+        run.blocks_signals();
+        [libc::SIGHUP, libc::SIGUSR1, libc::SIGCONT, 40].into_iter().for_each(|other| run.signal(other));
+        let rinit = run.pid();
+        run.until("it has read them and waits", || {
+            let pending = proc::signal_set(rinit, "SigPnd")? | proc::signal_set(rinit, "ShdPnd")?;
+            (pending == 0 && proc::state(rinit)? == 'S').then_some(())
+        });
+        run.signal(signal);
+        run.wait().assert_code(0);
+    });
+}
+
+#[test]
+fn nothing_depends_on_proc_or_dev() {
+    each([&["/proc"][..], &["/dev"], &["/proc", "/dev"]], |hidden| {
+        let init = || hidden.iter().fold(Rinit::as_init(), |run, directory| run.hide(directory));
+        init().probe(["exit", "5"]).run().assert_code(5);
+        init().probe(["die", "11"]).run().assert_code(139);
+        init().args(["--", "/nonexistent"]).run().assert_code(127);
+        init().env_remove("RINIT_TERMINATION_LOG").probe(["exit", "6"]).run().assert_code(6);
+        let closed = init().stdin(Io::Closed).stdout(Io::Closed).stderr(Io::Closed);
+        closed.probe(["exit", "7"]).run().assert_code(7);
+        let mut run = init().args(["-g", "-vv"]).probe(["listen", "until=15"]).spawn();
+        run.ready();
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.expect_signal().signal, libc::SIGTERM);
+        run.wait().assert_code(0);
+    });
+}
+
+#[test]
+fn a_start_without_room_for_descriptors_fails_with_125_or_succeeds() {
+    each(PLACES, |place| {
+        let statuses: Vec<_> = (4..14)
+            .map(|limit| place().rlimit(libc::RLIMIT_NOFILE, limit, limit).probe(["exit", "5"]).run())
+            .inspect(|ended| assert!(matches!(ended.status, Status::Code(5 | 125)), "{ended:?}"))
+            .map(|ended| ended.status)
+            .collect();
+        assert_eq!((statuses[0], statuses[9]), (Status::Code(125), Status::Code(5)));
+    });
+}
+
+#[test]
+fn a_refused_fork_fails_with_125() {
+    if !is_root("another user") {
+        return;
+    }
+    // A user that nobody else is: the limit counts all processes of a user.
+    each(PLACES, |place| {
+        let ended = place().rlimit(libc::RLIMIT_NPROC, 1, 1).uid(54321).probe(["exit", "5"]).run();
+        assert!(ended.assert_code(125).stderr().contains("rinit: "), "{ended:?}");
     });
 }
 

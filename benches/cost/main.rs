@@ -41,6 +41,8 @@ pub struct Init {
     name: &'static str,
     path: PathBuf,
     environment: Vec<String>,
+    /// Its termination log: like the kubelet's, it is there and empty at the start of each run.
+    termination_log: Option<PathBuf>,
 }
 
 /// The rows, in this order.
@@ -49,17 +51,18 @@ const REPORT: usize = 1;
 const TINI: usize = 2;
 
 fn inits(scratch: &Path) -> Vec<Init> {
-    let report = format!("RINIT_TERMINATION_LOG={}", scratch.join("termination-log").display());
-    let row = |name, path: &Path, environment: &[&str]| {
+    let row = |name, path: &Path| {
         assert!(path.exists(), "{} is not installed", path.display());
-        Init { name, path: path.to_owned(), environment: environment.iter().map(|e| (*e).to_owned()).collect() }
+        Init { name, path: path.to_owned(), environment: Vec::new(), termination_log: None }
     };
     let rinit = rinit();
+    let log = scratch.join("termination-log");
+    let reporting = format!("RINIT_TERMINATION_LOG={}", log.display());
     vec![
-        row("rinit, report off", &rinit, &["RINIT_REPORT=never"]),
-        row("rinit", &rinit, &[&report]),
-        row("tini-static", Path::new("/usr/bin/tini-static"), &[]),
-        row("catatonit", Path::new("/usr/bin/catatonit"), &[]),
+        Init { environment: vec!["RINIT_REPORT=never".to_owned()], ..row("rinit, report off", &rinit) },
+        Init { environment: vec![reporting], termination_log: Some(log), ..row("rinit", &rinit) },
+        row("tini-static", Path::new("/usr/bin/tini-static")),
+        row("catatonit", Path::new("/usr/bin/catatonit")),
     ]
 }
 

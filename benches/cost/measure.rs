@@ -102,8 +102,9 @@ pub fn calls(init: &Init, program: &Program, scratch: &Path) -> usize {
         .env("PATH", "/usr/bin:/bin")
         .envs(init.environment.iter().filter_map(|e| e.split_once('=')))
         .stdin(Stdio::null())
-        .status();
-    assert!(ran.expect("strace is installed").success(), "strace of {}", init.name);
+        .output()
+        .expect("strace is installed");
+    assert!(ran.status.success(), "strace of {}: {}", init.name, String::from_utf8_lossy(&ran.stderr));
     let trace = fs::read_to_string(trace).expect("a trace in ASCII");
     // `PID  call(...`; a line that goes on with a call, a signal or an end has no name before a parenthesis.
     let calls: Vec<(&str, &str)> = trace

@@ -62,6 +62,7 @@ pub struct Run {
     null: File,
     stderr: Stderr,
     status: i32,
+    termination_log: Option<File>,
     /// What the child took to mount its /proc, in ns: that is ours, not the init's.
     setup: &'static mut u64,
 }
@@ -71,7 +72,8 @@ impl Run {
     pub fn new(init: &Init, program: &Program, stderr: Stderr) -> Self {
         let argv = vec![c_path(&init.path), c"--".to_owned(), c_path(&program.path)];
         let environment = init.environment.iter().map(|e| CString::new(e.as_str()).expect("no NUL")).collect();
-        Self::of(argv, environment, stderr, program.status)
+        let termination_log = init.termination_log.as_ref().map(|path| File::create(path).expect("a file"));
+        Self { termination_log, ..Self::of(argv, environment, stderr, program.status) }
     }
 
     /// PROGRAM as PID 1 itself.
@@ -89,11 +91,14 @@ impl Run {
             &mut *page.cast::<u64>()
         };
         let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
-        Self { path: argv[0].clone(), argv, environment, null, stderr, status, setup }
+        Self { path: argv[0].clone(), argv, environment, null, stderr, status, termination_log: None, setup }
     }
 
     /// Microseconds from the clone(2) to the end of the wait, without the child's own preparations.
     pub fn time(&mut self) -> f64 {
+        if let Some(log) = &self.termination_log {
+            log.set_len(0).expect("an empty file");
+        }
         let start = Instant::now();
         let pid = self.spawn(false);
         let status = wait(pid);
@@ -102,6 +107,9 @@ impl Run {
         // SAFETY: a constant string. The mount is the child's /proc.
         let unmounted = unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) };
         assert_eq!(unmounted, 0, "umount /proc");
+        if let (Some(log), 1..) = (&self.termination_log, status) {
+            assert_ne!(log.metadata().expect("a size").len(), 0, "a run without a report costs less");
+        }
         if let Stderr::Pipe { reader, .. } = &mut self.stderr {
             let _ = reader.read(&mut [0; 65536]);
         }

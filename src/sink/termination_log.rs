@@ -17,7 +17,7 @@ use nix::sys::uio::pread;
 use crate::cli::TerminationLog as Setting;
 use crate::evidence::mountinfo::Mount;
 use crate::report::{find_report, is_json};
-use crate::sys::descriptor::{append, errno_of};
+use crate::sys::descriptor::{above_stdio, append, errno_of};
 
 /// Where Kubernetes looks unless the pod says otherwise (`terminationMessagePath`).
 const DEFAULT: &str = "/dev/termination-log";
@@ -79,7 +79,8 @@ impl TerminationLog {
         });
         let file = opened.map_err(|error| errno_of(&error))?;
         let metadata = file.metadata().map_err(|error| errno_of(&error))?;
-        if metadata.is_file() { Ok(file) } else { Err(Errno::EINVAL) }
+        // 0 to 2 will be /dev/null.
+        if metadata.is_file() { above_stdio(file.into()).map(File::from) } else { Err(Errno::EINVAL) }
     }
 
     /// In Kubernetes each start of a container has a new file. Elsewhere the report of an earlier run may be in it, and

@@ -10,14 +10,15 @@
 //!
 //! `TEST_RINIT=/path/to/binary` runs the same tests against another init.
 #![allow(dead_code, unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stderr, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 pub mod proc;
 mod running;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,7 @@ enum Step {
     Fd(i32, OwnedFd),
     Close(i32),
     Uid(u32),
+    Hide(CString),
 }
 
 /// A run to be.
@@ -114,7 +116,7 @@ impl Rinit {
         match allowed {
             Ok(()) => Some(Self::new(Mode::UnprivilegedInit)),
             Err(why) if std::env::var_os("CI").is_none() => {
-                eprintln!("SKIPPED: no user namespace here: {why}");
+                skipped(&format!("no user namespace here: {why}"));
                 None
             }
             Err(why) => panic!("no user namespace here: {why}"),
@@ -198,6 +200,12 @@ impl Rinit {
     /// rinit's user and group, without supplementary groups. What stands after it is done as that user.
     pub fn uid(self, uid: u32) -> Self {
         self.step(Step::Uid(uid))
+    }
+
+    /// An empty file system over `directory`; for PID 1, which has mounts of its own.
+    pub fn hide(self, directory: &str) -> Self {
+        assert!(self.mode != Mode::Subreaper, "that would hide it from everybody");
+        self.step(Step::Hide(CString::new(directory).unwrap()))
     }
 
     /// A new session for the plain child too.
@@ -312,12 +320,24 @@ pub fn pipe() -> (OwnedFd, OwnedFd) {
     spawn::pipe()
 }
 
+/// Sets or clears O_NONBLOCK.
+pub fn nonblocking(fd: &impl AsRawFd, on: bool) {
+    let flags = if on { libc::O_NONBLOCK } else { 0 };
+    assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }, 0, "F_SETFL");
+}
+
+/// Not by eprintln!, which the test harness keeps to itself when the test passes.
+fn skipped(why: &str) {
+    let test = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", test.name().unwrap_or(""));
+}
+
 /// Whether the tests run as root of the machine or of a container: some states cannot be set up without.
 /// Says so loudly where not.
 pub fn is_root(what: &str) -> bool {
     let root = unsafe { libc::geteuid() } == 0;
     if !root {
-        eprintln!("SKIPPED, needs root: {what}");
+        skipped(&format!("needs root: {what}"));
     }
     root
 }

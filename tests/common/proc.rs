@@ -18,9 +18,11 @@ pub fn signal_set(pid: i32, field: &str) -> Option<u64> {
     u64::from_str_radix(&status(pid, field)?, 16).ok()
 }
 
-/// Anonymous resident memory in kB.
+/// Anonymous resident memory in kB. Counted page by page: RssAnon of /proc/PID/status is only near the truth (proc(5)).
 pub fn anonymous_kb(pid: i32) -> Option<u64> {
-    status(pid, "RssAnon")?.split(' ').next()?.parse().ok()
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let value = text.lines().find_map(|l| l.strip_prefix("Anonymous:"))?;
+    value.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 /// Fields of /proc/PID/stat from the third (state) on.

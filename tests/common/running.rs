@@ -80,7 +80,7 @@ impl Stream {
     fn new(fd: Option<OwnedFd>) -> Self {
         if let Some(fd) = &fd {
             // This end's own description: the writer's end still blocks.
-            assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) }, 0, "O_NONBLOCK");
+            super::nonblocking(fd, true);
         }
         Self { file: fd.map(File::from), ..Self::default() }
     }
@@ -159,6 +159,14 @@ impl Running {
     pub fn program(&mut self) -> i32 {
         let init = self.init;
         self.until("PROGRAM is there", || proc::children(init).into_iter().min())
+    }
+
+    /// Waits until rinit blocks signals: from then on none may be lost.
+    #[track_caller]
+    pub fn blocks_signals(&mut self) {
+        const TERM: u64 = 1 << (libc::SIGTERM - 1);
+        let init = self.init;
+        self.until("SIGTERM is blocked", || (proc::signal_set(init, "SigBlk")? & TERM != 0).then_some(()));
     }
 
     /// Sends by kill(2), from outside the namespace.
@@ -253,7 +261,7 @@ impl Running {
             if self.over() {
                 self.fail(&format!("not in time: {what}"));
             }
-            self.pump(Duration::from_millis(2));
+            self.pump(Duration::from_millis(2), false);
         }
     }
 
@@ -264,7 +272,7 @@ impl Running {
             if self.over() {
                 self.fail("it did not end");
             }
-            self.pump(self.deadline.saturating_duration_since(Instant::now()));
+            self.pump(self.deadline.saturating_duration_since(Instant::now()), true);
         }
         let mut word = 0;
         assert_eq!(unsafe { libc::waitpid(self.child, &raw mut word, 0) }, self.child);
@@ -298,15 +306,15 @@ impl Running {
             if self.over() {
                 self.fail(&format!("no line on {name} in time"));
             }
-            self.pump(self.deadline.saturating_duration_since(Instant::now()));
+            // A run that is over must not end every wait: a grandchild may still write.
+            self.pump(self.deadline.saturating_duration_since(Instant::now()), false);
         }
     }
 
-    /// Waits for output or the end, and takes the output.
-    fn pump(&mut self, most: Duration) {
+    /// Waits for output, or the end where that counts, and takes the output.
+    fn pump(&mut self, most: Duration, watch_end: bool) {
         let of = |s: &Stream| s.file.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        // A child that is over must not end every wait: a grandchild may still write.
-        let child = if self.has_ended() { -1 } else { self.child_fd.as_raw_fd() };
+        let child = if watch_end { self.child_fd.as_raw_fd() } else { -1 };
         let mut ready =
             [of(&self.out), of(&self.err), child].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         let milliseconds = i32::try_from(most.as_millis()).unwrap().max(1);
@@ -321,7 +329,7 @@ impl Running {
 
     #[track_caller]
     fn fail(&mut self, why: &str) -> ! {
-        self.pump(Duration::from_millis(1));
+        self.pump(Duration::from_millis(1), false);
         let text = |s: &Stream| String::from_utf8_lossy(&s.bytes).into_owned();
         let state = std::fs::read_to_string(format!("/proc/{}/status", self.init)).unwrap_or_default();
         panic!("{why}\nstdout: {}\nstderr: {}\nrinit: {state}", text(&self.out), text(&self.err));

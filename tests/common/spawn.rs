@@ -192,6 +192,9 @@ unsafe fn in_child(plan: &Plan, steps: &[Step]) -> ! {
                 Step::Fd(number, file) => libc::dup2(file.as_raw_fd(), *number),
                 Step::Close(number) => libc::close(*number),
                 Step::Uid(uid) => become_user(*uid),
+                Step::Hide(path) => {
+                    libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), libc::MS_RDONLY, ptr::null())
+                }
             };
             check(plan, 8, result);
         }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 /// For whatever is expected to happen at once.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+/// What a cluster's policy takes away: root (two words), a writable file system (one), capabilities (three).
+pub const HARDENED: [&str; 6] =
+    ["--user", "1000:1000", "--read-only", "--cap-drop=ALL", "--security-opt", "no-new-privileges"];
 const BUSYBOX: &str = "/bin/busybox";
 
 /// `docker ARGS...`, ended by timeout(1) at the deadline (status 124).
@@ -242,9 +245,26 @@ impl Container {
         poll(line, || self.logs().0.lines().any(|l| l == line).then_some(()));
     }
 
+    /// Waits until `command` is the command line of one of its processes. A signal that comes earlier can meet the
+    /// runtime's own process, which loses it.
+    pub fn wait_for_process(&self, command: &str) {
+        let runs = |line: &str| line.trim_start().split_once(' ').is_some_and(|(_, args)| args.trim() == command);
+        poll(command, || docker_ok(&["top", &self.0, "-eo", "pid,args"]).lines().any(runs).then_some(()));
+    }
+
     /// Waits for the end; the exit status that `docker wait` gives.
     pub fn wait(&self) -> i32 {
         docker_ok(&["wait", &self.0]).parse().expect("a status")
+    }
+
+    /// `docker stop`, given far more time than it needs; the status.
+    #[track_caller]
+    pub fn stop(&self) -> i32 {
+        const GRACE: u64 = 25;
+        let start = Instant::now();
+        docker_ok(&["stop", "--time", &GRACE.to_string(), &self.0]);
+        assert!(start.elapsed() < Duration::from_secs(GRACE - 5), "docker stop had to kill");
+        self.wait()
     }
 
     /// `docker inspect --format FORMAT`

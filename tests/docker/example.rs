@@ -29,7 +29,7 @@ fn build_behind_stand_in(stage: &str) -> String {
 }
 
 #[track_caller]
-fn assert_works(image: &str) {
+fn assert_works(image: &str, command: &str) {
     let config = docker_ok(&["image", "inspect", "--format", "{{.Config.User}} {{json .Config.Entrypoint}}", image]);
     let (user, entrypoint) = config.split_once(' ').expect("two fields");
     assert_eq!(entrypoint, r#"["/rinit","--"]"#);
@@ -37,8 +37,8 @@ fn assert_works(image: &str) {
     assert!(user.split(':').all(|id| id.parse::<u32>().is_ok_and(|id| id > 0)), "{user}");
 
     let container = Container::start(&[], image, &[]);
-    docker_ok(&["stop", "--time", "25", container.name()]);
-    assert_eq!(container.wait(), 143);
+    container.wait_for_process(command);
+    assert_eq!(container.stop(), 143);
     assert_eq!(assert_report(&container.logs().1, 143), "stopped-without-handler");
     let run = Container::run(&[], image, &["/no/such/path"]);
     assert_eq!(run.status, 127);
@@ -51,13 +51,13 @@ fn its_final_stage_runs() {
     let stage = final_stage();
     let (from, rest) = stage.split_once('\n').expect("more than FROM");
     assert!(from.starts_with("FROM ") && !from.contains(" AS "), "{from}");
-    assert_works(&build_behind_stand_in(&format!("FROM {}\n{rest}", plain_image())));
+    assert_works(&build_behind_stand_in(&format!("FROM {}\n{rest}", plain_image())), "sleep 3600");
 }
 
 #[test]
 #[ignore = "needs a Docker engine"]
 fn its_scratch_variant_runs() {
-    assert_works(&build_behind_stand_in(&scratch_stage()));
+    assert_works(&build_behind_stand_in(&scratch_stage()), "/server");
 }
 
 /// The toolchain of the build stage is the one that is pinned.

@@ -1,11 +1,8 @@
 //! What a cluster's policy takes away: root, a writable file system, capabilities, and everything but the program.
 
 use crate::elf;
-use crate::engine::{Container, Source, build, docker_ok, image, rinit};
+use crate::engine::{Container, HARDENED, Source, build, image, rinit};
 use crate::report::assert_report;
-
-const HARDENED: [&str; 6] =
-    ["--user", "1000:1000", "--read-only", "--cap-drop=ALL", "--security-opt", "no-new-privileges"];
 
 /// The program sees what it would see without rinit; the status and the report come as ever.
 #[track_caller]
@@ -24,8 +21,7 @@ fn assert_stops(options: &[&str]) {
         &["sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done"],
     );
     container.wait_for_line("ready");
-    docker_ok(&["stop", "--time", "25", container.name()]);
-    assert_eq!(container.wait(), 5, "{options:?}");
+    assert_eq!(container.stop(), 5, "{options:?}");
 }
 
 #[test]
@@ -70,8 +66,8 @@ fn from_scratch() {
     );
     for options in [&[], HARDENED.as_slice()] {
         let container = Container::start(options, &image, &[]);
-        docker_ok(&["stop", "--time", "25", container.name()]);
-        assert_eq!(container.wait(), 143);
+        container.wait_for_process("/wait");
+        assert_eq!(container.stop(), 143);
         assert_report(&container.logs().1, 143);
 
         let run = Container::run(options, &image, &["/crash"]);

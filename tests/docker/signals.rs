@@ -1,7 +1,5 @@
 //! `docker stop` and `docker kill`: the program gets what was sent, and ends as it wants to.
 
-use std::time::{Duration, Instant};
-
 use crate::engine::{Container, docker_ok, image};
 use crate::report::assert_report;
 
@@ -17,20 +15,12 @@ fn start(trap: &str) -> Container {
     container
 }
 
-/// `docker stop`, given far more time than it needs; the status.
-fn stop(container: &Container) -> i32 {
-    let start = Instant::now();
-    docker_ok(&["stop", "--time", "25", container.name()]);
-    assert!(start.elapsed() < Duration::from_secs(20), "docker stop had to kill");
-    container.wait()
-}
-
 #[test]
 #[ignore = "needs a Docker engine"]
 fn stop_of_a_program_with_a_handler() {
     for status in [0, 9, 143] {
         let container = start(&format!("trap 'echo stopping; kill $!; exit {status}' TERM"));
-        assert_eq!(stop(&container), status);
+        assert_eq!(container.stop(), status);
         let (stdout, stderr) = container.logs();
         assert_eq!(stdout, "ready\nstopping\n");
         assert!(stderr.starts_with("rinit: sh "), "{stderr}");
@@ -46,7 +36,7 @@ fn stop_of_a_program_with_a_handler() {
 fn stop_of_a_program_without_a_handler() {
     let container = Container::start(&[], image(), &["sh", "-c", "echo ready; exec sleep 1000"]);
     container.wait_for_line("ready");
-    assert_eq!(stop(&container), 143);
+    assert_eq!(container.stop(), 143);
     let stderr = container.logs().1;
     assert_eq!(assert_report(&stderr, 143), "stopped-without-handler");
     assert!(stderr.contains("SIGTERM"), "{stderr}");
@@ -59,7 +49,7 @@ fn stop_by_another_signal() {
     let command = waiting("trap 'echo quitting; kill $!; exit 0' QUIT");
     let container = Container::start(&["--stop-signal", "SIGQUIT"], image(), &command.each_ref().map(String::as_str));
     container.wait_for_line("ready");
-    assert_eq!(stop(&container), 0);
+    assert_eq!(container.stop(), 0);
     assert_eq!(container.logs().0, "ready\nquitting\n");
 }
 

@@ -4,11 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::engine::{Container, TempDir, image};
+use crate::engine::{Container, HARDENED, TempDir, image};
 use crate::report::{assert_plain, assert_report, termination_message};
-
-const HARDENED: [&str; 6] =
-    ["--user", "1000:1000", "--read-only", "--cap-drop=ALL", "--security-opt", "no-new-privileges"];
 
 /// Runs `sh -c script` with `log` mounted at `at`; the message that the kubelet gets.
 #[track_caller]

@@ -24,7 +24,7 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     match words[..] {
         ["listen", ref options @ ..] => listen::listen(options),
         // The rest of the arguments is there to be shown.
-        ["state", ref path, ..] => state::write(&args, path),
+        ["state", path, ..] => state::write(&args, path),
         ["exit", code] => code.parse().unwrap(),
         ["die", signal] => processes::die(signal.parse().unwrap()),
         ["hold"] => processes::hold(),
