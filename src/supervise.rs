@@ -158,15 +158,15 @@ impl Supervisor<'_> {
 
     /// Returns how many were reaped: not a child that was merely stopped.
     fn reap_orphan(&self, pid: i32) -> u64 {
-        let name = if self.warn_reaped { Proc::of(self.pid).and_then(|proc| proc.process(pid)) } else { None };
-        let how = match wait::collect(pid) {
-            Some((Change::Exited(code), _)) => format_args!("exited with status {code}").to_string(),
-            Some((Change::Signaled { signal, .. }, _)) => format_args!("was killed by {signal}").to_string(),
-            _ => return 0,
-        };
         let level = if self.warn_reaped { log::Level::Warn } else { log::Level::Debug };
+        // Its name goes with the zombie.
+        let name = if log::log_enabled!(level) { Proc::of(self.pid).and_then(|proc| proc.process(pid)) } else { None };
         let name = name.map_or_else(|| "an orphan".to_owned(), |process| escape(&process.name));
-        log::log!(level, "reaped {name} (pid {pid}), which {how}");
+        match wait::collect(pid) {
+            Some((Change::Exited(code), _)) => log::log!(level, "reaped {name} (pid {pid}): exit status {code}"),
+            Some((Change::Signaled { signal, .. }, _)) => log::log!(level, "reaped {name} (pid {pid}): {signal}"),
+            _ => return 0,
+        }
         1
     }
 

@@ -1,0 +1,115 @@
+//! Nothing in the README is untested.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use common::{Rinit, TempDir};
+
+const README: &str = include_str!("../README.md");
+
+/// The code blocks of one language, in order.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let start = format!("```{language}\n");
+    README.split(&start).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
+}
+
+/// A report with its measured figures taken out: how long it took, CPU time, memory.
+fn without_figures(report: &str) -> String {
+    let mut words: Vec<&str> = report.split_whitespace().collect();
+    for (before, after) in [("after", ":"), ("used", "of"), ("had", "KiB")] {
+        while let Some(start) = words.iter().position(|word| *word == before) {
+            let length = words[start..].iter().position(|word| *word == after || word.ends_with(after)).unwrap();
+            words.splice(start..=start + length, ["FIGURE"]);
+        }
+    }
+    words.join(" ")
+}
+
+#[test]
+fn the_first_command_shows_the_report_that_is_printed_below_it() {
+    let command = blocks("sh")[0].strip_prefix("cargo run --quiet -- ").expect("one command");
+    let ended = Rinit::as_subreaper()
+        .init("/bin/sh")
+        .args(["-c", &format!("exec {} {command}", common::rinit().display())])
+        .run();
+    ended.assert_code(139);
+    assert_eq!(without_figures(&ended.stderr()), without_figures(blocks("text")[0]));
+}
+
+#[test]
+fn kubectl_shows_what_the_termination_log_holds() {
+    let scratch = TempDir::new();
+    let (script, worker, log) = (scratch.join("script"), scratch.join("worker"), scratch.join("log"));
+    fs::write(&script, "#!/bin/sh\nkill -KILL $$\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    common::copy_program(&script, &worker);
+    let run = Rinit::as_init().env("RINIT_TERMINATION_LOG", &log).args([&worker]);
+    run.run().assert_code(137);
+    let (_, shown) = blocks("text")[1].split_once("Message:").unwrap();
+    let (shown, _) = shown.split_once("      Exit Code:").unwrap();
+    assert_eq!(without_figures(&fs::read_to_string(&log).unwrap()), without_figures(shown));
+}
+
+#[test]
+fn the_table_of_flags_is_that_of_the_help() {
+    let help = Rinit::as_subreaper().args(["--help"]).run().stdout();
+    let flags = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        words.filter(|word| word.starts_with('-') && word.trim_matches('-').len() + 1 >= 2).map(str::to_owned).collect()
+    };
+    let table = |column: usize| -> String {
+        let rows = README.lines().filter(|line| line.starts_with("| `-") || line.starts_with("| |"));
+        rows.map(|row| row.split('|').nth(column).unwrap().to_owned() + "\n").collect()
+    };
+    let mut of_help = flags(&help);
+    // The end of the options, and the verbosities.
+    for word in ["-vv", "-vvv"] {
+        of_help.remove(word);
+    }
+    let mut of_table = flags(&table(1));
+    assert!(of_table.remove("--report") && of_help.remove("--report"), "flags are found at all");
+    assert_eq!(of_table, of_help.into_iter().filter(|word| word.trim_matches('-') != "").collect());
+    // Each variable of the table is one that rinit reads: it complains about a value that cannot be.
+    let variables = table(2);
+    let variables =
+        variables.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).filter(|w| w.starts_with("RINIT_"));
+    let variables: BTreeSet<&str> = variables.collect();
+    assert!(variables.len() > 12, "{variables:?}");
+    for variable in variables {
+        if ["RINIT_TERMINATION_LOG", "RINIT_OFF"].contains(&variable) {
+            continue;
+        }
+        let ended = Rinit::as_subreaper().env(variable, "no such value").args(["true"]).run();
+        assert!(ended.assert_code(125).stderr().contains(variable), "{variable}: {}", ended.stderr());
+    }
+}
+
+#[test]
+fn the_image_is_the_one_of_the_example() {
+    let example = include_str!("../Dockerfile.example");
+    for line in blocks("dockerfile")[0].lines() {
+        assert!(example.lines().any(|its| its == line), "{line}");
+    }
+    assert_eq!(blocks("sh")[1], "cargo test");
+    assert!(blocks("yaml")[0].contains(r#"command: ["/rinit", "--"]"#));
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = include_str!("../Cargo.toml");
+    let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
+    let (dependencies, _) = dependencies.split_once("[lints").unwrap();
+    let names =
+        dependencies.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(" ="));
+    let (_, table) = README.split_once("## Dependencies").unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).collect();
+    let names: Vec<&str> = names.map(|(name, _)| name).collect();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        assert!(rows.iter().any(|row| row.split('|').nth(1).unwrap().split(", ").any(|n| n.trim() == name)), "{name}");
+    }
+}
