@@ -2,13 +2,10 @@
 
 use crate::common::{Got, Io, Rinit, kill, proc};
 use crate::pty::{
-    CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_S, CTRL_Z, Session, Terminal, group_of, interactive, with_names,
+    CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_S, CTRL_Z, MARK, Session, Terminal, group_of, interactive, with_names,
 };
 
 const BASH: &str = "bash";
-/// A signal that the probe gets after all those that a terminal generates, for pending ones come by their number.
-const MARK: i32 = 40;
-const BY_KERNEL: i32 = 128;
 
 fn bash() -> Session {
     let mut session = Session::start(interactive(Rinit::as_init().args(["--", BASH])));
@@ -133,19 +130,13 @@ fn ctrl_z_is_continued_by_rinit_and_does_reach_the_program() {
 fn what_the_terminal_sends_arrives_once() {
     let mut session = Session::start_with_pipes(Rinit::as_init().probe(["listen", "raw"]));
     session.run.ready();
+    let init = session.run.pid();
     for (keys, signal) in [(CTRL_C, libc::SIGINT), (CTRL_BACKSLASH, libc::SIGQUIT), (CTRL_Z, libc::SIGTSTP)] {
         session.send(keys);
-        arrived_once(&mut session, signal);
+        session.arrives_once(signal, init);
     }
     session.terminal.resize(50, 132);
-    arrived_once(&mut session, libc::SIGWINCH);
-}
-
-#[track_caller]
-fn arrived_once(session: &mut Session, signal: i32) {
-    assert_eq!(session.run.expect_signal(), Got { signal, pid: 0, code: BY_KERNEL, value: None });
-    session.run.signal(MARK);
-    assert_eq!(session.run.expect_signal().signal, MARK, "after {signal}");
+    session.arrives_once(libc::SIGWINCH, init);
 }
 
 #[test]
@@ -208,7 +199,8 @@ fn a_program_whose_stdin_is_no_terminal_still_gets_the_foreground() {
     let probe = session.program("probe");
     assert_eq!(session.terminal.foreground(), probe);
     session.send(CTRL_C);
-    arrived_once(&mut session, libc::SIGINT);
+    let init = session.run.pid();
+    session.arrives_once(libc::SIGINT, init);
 
     let run = with_names(Rinit::as_init().init("/bin/sh"));
     let run = run.args(["-c", r#"exec "$R" sh -c 'read line </dev/tty; echo "got $line"; exit 7' </dev/null"#]);

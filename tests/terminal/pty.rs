@@ -5,10 +5,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use crate::common::{self, Ended, Io, Rinit, Running, proc};
+use crate::common::{self, Ended, Got, Io, Rinit, Running, kill, proc};
 
 /// Every wait on a screen ends at the latest this long after its terminal was made.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A signal that the probe gets after all those that a terminal generates, for pending ones come by their number.
+pub const MARK: i32 = 40;
 
 pub const CTRL_C: &str = "\x03";
 pub const CTRL_D: &str = "\x04";
@@ -150,6 +153,7 @@ impl Session {
     /// Waits until `text` is on the screen, and forgets what is before its end.
     #[track_caller]
     pub fn expect(&mut self, text: &str) {
+        let mut over = false;
         loop {
             self.terminal.drain();
             let rest = &self.terminal.screen[self.terminal.seen..];
@@ -157,16 +161,21 @@ impl Session {
                 self.terminal.seen += at + text.len();
                 return;
             }
-            if Instant::now() > self.terminal.deadline {
+            if over {
                 self.fail(&format!("{text:?} is not on the screen"));
             }
-            let mut ready = libc::pollfd { fd: self.terminal.master().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-            // A hung up side is always ready.
-            let most = if self.run.has_ended() { 0 } else { 100 };
-            if unsafe { libc::poll(&raw mut ready, 1, most) } >= 0 && ready.revents & libc::POLLIN == 0 {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            std::thread::sleep(Duration::from_millis(1));
+            // Then what it wrote last is drained above, once more.
+            over = self.run.has_ended() || Instant::now() > self.terminal.deadline;
         }
+    }
+
+    /// The next signal of the probe, whose stdout is a pipe, is this one, by the kernel, and rinit does not send it too.
+    #[track_caller]
+    pub fn arrives_once(&mut self, signal: i32, rinit: i32) {
+        assert_eq!(self.run.expect_signal(), Got { signal, pid: 0, code: libc::SI_KERNEL, value: None });
+        kill(rinit, MARK);
+        assert_eq!(self.run.expect_signal().signal, MARK, "after {signal}");
     }
 
     /// Polls a state.
