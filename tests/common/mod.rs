@@ -10,13 +10,14 @@
 //!
 //! `TEST_RINIT=/path/to/binary` runs the same tests against another init.
 #![allow(dead_code, unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stderr, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 pub mod proc;
 mod running;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
@@ -115,7 +116,7 @@ impl Rinit {
         match allowed {
             Ok(()) => Some(Self::new(Mode::UnprivilegedInit)),
             Err(why) if std::env::var_os("CI").is_none() => {
-                eprintln!("SKIPPED: no user namespace here: {why}");
+                skipped(&format!("no user namespace here: {why}"));
                 None
             }
             Err(why) => panic!("no user namespace here: {why}"),
@@ -325,12 +326,18 @@ pub fn nonblocking(fd: &impl AsRawFd, on: bool) {
     assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }, 0, "F_SETFL");
 }
 
+/// Not by eprintln!, which the test harness keeps to itself when the test passes.
+fn skipped(why: &str) {
+    let test = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", test.name().unwrap_or(""));
+}
+
 /// Whether the tests run as root of the machine or of a container: some states cannot be set up without.
 /// Says so loudly where not.
 pub fn is_root(what: &str) -> bool {
     let root = unsafe { libc::geteuid() } == 0;
     if !root {
-        eprintln!("SKIPPED, needs root: {what}");
+        skipped(&format!("needs root: {what}"));
     }
     root
 }
