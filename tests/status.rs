@@ -123,7 +123,10 @@ fn nothing_depends_on_proc_or_dev() {
         init().probe(["exit", "5"]).run().assert_code(5);
         init().probe(["die", "11"]).run().assert_code(139);
         init().args(["--", "/nonexistent"]).run().assert_code(127);
-        init().env_remove("RINIT_TERMINATION_LOG").probe(["exit", "6"]).run().assert_code(6);
+        // Its default path, where that is not the machine's.
+        if hidden.contains(&"/dev") {
+            init().env_remove("RINIT_TERMINATION_LOG").probe(["exit", "6"]).run().assert_code(6);
+        }
         let closed = init().stdin(Io::Closed).stdout(Io::Closed).stderr(Io::Closed);
         closed.probe(["exit", "7"]).run().assert_code(7);
         let mut run = init().args(["-g", "-vv"]).probe(["listen", "until=15"]).spawn();
