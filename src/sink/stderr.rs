@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
-use crate::sys::descriptor::{self, send_now, splice_now};
+use crate::sys::descriptor::{self, pipe_now, send_now};
 
 /// How long the report may wait for a reader, all in all.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ fn write_within(bytes: &[u8], patience: Duration) {
     let stderr = descriptor::stderr();
     let Ok(stat) = fstat(stderr) else { return };
     match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFIFO => write_all(stderr, bytes, patience, splice_now),
+        SFlag::S_IFIFO => write_all(stderr, bytes, patience, pipe_now),
         SFlag::S_IFSOCK => write_all(stderr, bytes, patience, send_now),
         SFlag::S_IFCHR => write_to_device(stderr, bytes, patience),
         // A file on disk: its writes wait for nobody.

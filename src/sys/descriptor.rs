@@ -1,8 +1,8 @@
 //! Descriptors: kept above stdio, closed by range, written without ever blocking.
 
-use std::ffi::c_long;
+use std::ffi::{c_int, c_long};
 use std::fs::File;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
@@ -103,11 +103,17 @@ pub fn errno_of(error: &std::io::Error) -> Errno {
 }
 
 /// Writes as much of `bytes` to the pipe `to` as has room now. poll(2) does not bound write(2): another writer may
-/// take the room. So the bytes go into a pipe of rinit's own, and splice(2) moves them with SPLICE_F_NONBLOCK.
+/// take the room. RWF_NOWAIT does; pipes know it since Linux 6.4, named ones do not. For those the bytes go into a pipe
+/// of rinit's own, and splice(2) moves them with SPLICE_F_NONBLOCK. Second choice, because every splice takes one of
+/// the reader's 16 slots, however few the bytes: the 17th line that is not read yet finds no room.
 ///
 /// # Errors
 /// EAGAIN when there is no room; EPIPE, EMFILE.
-pub fn splice_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+pub fn pipe_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    match pwritev2(to, bytes, -1, libc::RWF_NOWAIT) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => {}
+        done => return done,
+    }
     let (read_end, write_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
     let staged = nix::unistd::write(&write_end, bytes)?;
     splice(read_end, None, to, None, staged, SpliceFFlags::SPLICE_F_NONBLOCK)
@@ -126,12 +132,17 @@ pub fn send_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
 /// # Errors
 /// ENOSPC, EFBIG, EDQUOT, EIO; EOPNOTSUPP and ENOSYS before Linux 4.16.
 pub fn append(file: &File, bytes: &[u8]) -> Result<usize, Errno> {
+    pwritev2(file.as_fd(), bytes, 0, libc::RWF_APPEND)
+}
+
+/// `offset` -1 is the file's own position.
+fn pwritev2(fd: BorrowedFd<'_>, bytes: &[u8], offset: c_long, flags: c_int) -> Result<usize, Errno> {
     let vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     // SAFETY: the vector describes `bytes`, which is only read. The offset is split over two registers, as the kernel
-    // takes it on 32-bit machines, and ignored with RWF_APPEND.
+    // takes it on 32-bit machines: 0 and -1 are the same in both.
     let written = unsafe {
-        let (count, low, high): (c_long, c_long, c_long) = (1, 0, 0);
-        libc::syscall(libc::SYS_pwritev2, file.as_raw_fd(), &raw const vector, count, low, high, libc::RWF_APPEND)
+        let count: c_long = 1;
+        libc::syscall(libc::SYS_pwritev2, fd.as_raw_fd(), &raw const vector, count, offset, offset, flags)
     };
     Errno::result(written).map(|written| usize::try_from(written).unwrap_or(0))
 }

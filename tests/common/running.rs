@@ -1,5 +1,6 @@
 //! A run under way: its lines, its signals, its end.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -15,11 +16,16 @@ pub enum Status {
 }
 
 /// A run that is over.
-#[derive(Debug)]
 pub struct Ended {
     pub status: Status,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}\nstdout: {}\nstderr: {}", self.status, self.stdout(), self.stderr())
+    }
 }
 
 impl Ended {
@@ -33,8 +39,7 @@ impl Ended {
 
     #[track_caller]
     pub fn assert_code(&self, code: i32) -> &Self {
-        let Self { status, .. } = self;
-        assert_eq!(*status, Status::Code(code), "\nstdout: {}\nstderr: {}", self.stdout(), self.stderr());
+        assert_eq!(self.status, Status::Code(code), "{self:?}");
         self
     }
 }
@@ -248,7 +253,7 @@ impl Running {
             if self.over() {
                 self.fail(&format!("not in time: {what}"));
             }
-            self.pump(Duration::from_millis(2));
+            self.pump(Duration::from_millis(2), false);
         }
     }
 
@@ -259,7 +264,7 @@ impl Running {
             if self.over() {
                 self.fail("it did not end");
             }
-            self.pump(self.deadline.saturating_duration_since(Instant::now()));
+            self.pump(self.deadline.saturating_duration_since(Instant::now()), true);
         }
         let mut word = 0;
         assert_eq!(unsafe { libc::waitpid(self.child, &raw mut word, 0) }, self.child);
@@ -293,15 +298,15 @@ impl Running {
             if self.over() {
                 self.fail(&format!("no line on {name} in time"));
             }
-            self.pump(self.deadline.saturating_duration_since(Instant::now()));
+            // A run that is over must not end every wait: a grandchild may still write.
+            self.pump(self.deadline.saturating_duration_since(Instant::now()), false);
         }
     }
 
-    /// Waits for output or the end, and takes the output.
-    fn pump(&mut self, most: Duration) {
+    /// Waits for output, or the end where that counts, and takes the output.
+    fn pump(&mut self, most: Duration, watch_end: bool) {
         let of = |s: &Stream| s.file.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        // A child that is over must not end every wait: a grandchild may still write.
-        let child = if self.has_ended() { -1 } else { self.child_fd.as_raw_fd() };
+        let child = if watch_end { self.child_fd.as_raw_fd() } else { -1 };
         let mut ready =
             [of(&self.out), of(&self.err), child].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         let milliseconds = i32::try_from(most.as_millis()).unwrap().max(1);
@@ -316,7 +321,7 @@ impl Running {
 
     #[track_caller]
     fn fail(&mut self, why: &str) -> ! {
-        self.pump(Duration::from_millis(1));
+        self.pump(Duration::from_millis(1), false);
         let text = |s: &Stream| String::from_utf8_lossy(&s.bytes).into_owned();
         let state = std::fs::read_to_string(format!("/proc/{}/status", self.init)).unwrap_or_default();
         panic!("{why}\nstdout: {}\nstderr: {}\nrinit: {state}", text(&self.out), text(&self.err));

@@ -58,7 +58,7 @@ pub(super) fn high(fd: OwnedFd) -> OwnedFd {
 }
 
 impl Rinit {
-    pub(super) fn try_spawn(mut self) -> Result<Running, String> {
+    pub fn try_spawn(mut self) -> Result<Running, String> {
         let stdio = std::mem::replace(&mut self.stdio, [Io::Closed, Io::Closed, Io::Closed]);
         let mut ours: [Option<OwnedFd>; 3] = [None, None, None];
         let mut theirs: [Option<OwnedFd>; 3] = [None, None, None];

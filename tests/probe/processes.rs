@@ -28,7 +28,7 @@ pub fn hold() -> i32 {
     }
 }
 
-/// Makes `count` orphans that have all ended when it prints `done`; ends with stdin.
+/// Makes `count` orphans: some, then `first` and a wait for a line, then the others and `done`; ends with stdin.
 pub fn orphans(count: usize) -> i32 {
     const AT_ONCE: usize = 100;
     let mut made = 0;
@@ -54,6 +54,10 @@ pub fn orphans(count: usize) -> i32 {
         unsafe { libc::close(gate[0]) };
         unsafe { libc::close(alive[0]) };
         made += batch;
+        if made == batch {
+            raw::print("first");
+            unsafe { libc::read(0, [0_u8; 64].as_mut_ptr().cast(), 64) };
+        }
     }
     raw::print("done");
     wait_for_end(0);
