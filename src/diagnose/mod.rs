@@ -2,8 +2,21 @@
 
 #![forbid(unsafe_code)]
 
+mod case;
+mod exited;
+mod faults;
+mod killed;
+mod not_started;
+pub mod registry;
+mod stopped;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod wording;
+
 use crate::evidence::Evidence;
 use crate::outcome::Outcome;
+use case::Case;
+pub use case::{program_label, survivors, went_well};
 
 /// How far the evidence carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +29,28 @@ pub enum Confidence {
     Possible,
     /// It cannot be known from inside.
     Unknown,
+}
+
+impl Confidence {
+    /// The word in line 2 and in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Certain => "certain",
+            Self::Likely => "likely",
+            Self::Possible => "possible",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What goes before a clause of this confidence, so that the words never say more than line 2.
+    fn hedge(self) -> &'static str {
+        match self {
+            Self::Certain | Self::Unknown => "",
+            Self::Likely => "most likely ",
+            Self::Possible => "one possibility is that ",
+        }
+    }
 }
 
 /// For routing and metrics.
@@ -35,6 +70,22 @@ pub enum Class {
     Platform,
     /// Not known.
     Unknown,
+}
+
+impl Class {
+    /// The word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Limit => "limit",
+            Self::App => "app",
+            Self::Config => "config",
+            Self::Image => "image",
+            Self::Platform => "platform",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A cause in the registry: what is the same for every report that names it.
@@ -80,19 +131,92 @@ pub struct Diagnosis {
     pub brief: bool,
 }
 
+impl Diagnosis {
+    /// The bare cause; the methods below add to it.
+    fn new(cause: &'static Cause, confidence: Confidence, verdict: String) -> Self {
+        let (evidence, ruled_out, not_known, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { cause, confidence, verdict, evidence, ruled_out, not_known, next: String::new(), notes, brief: false }
+    }
+
+    fn evidence(mut self, fact: impl Into<String>) -> Self {
+        self.evidence.push(fact.into());
+        self
+    }
+
+    fn ruled_out(mut self, fact: impl Into<String>) -> Self {
+        self.ruled_out.push(fact.into());
+        self
+    }
+
+    fn not_known(mut self, question: impl Into<String>) -> Self {
+        self.not_known.push(question.into());
+        self
+    }
+
+    fn next(mut self, advice: impl Into<String>) -> Self {
+        self.next = advice.into();
+        self
+    }
+
+    fn brief(mut self, brief: bool) -> Self {
+        self.brief = brief;
+        self
+    }
+}
+
+/// A rule finds its cause or leaves the case to the rules after it. The doc comment of each says what proof it needs.
+type Rule = fn(&Case<'_>) -> Option<Diagnosis>;
+
+/// The order of reasoning: the first rule that finds its cause is believed.
+const RULES: &[Rule] = &[
+    not_started::fd_limit,
+    not_started::process_limit,
+    not_started::no_memory,
+    not_started::command_line_as_one_word,
+    not_started::command_not_found,
+    not_started::path_missing,
+    not_started::is_a_directory,
+    not_started::not_executable,
+    not_started::path_not_traversable,
+    not_started::denied_by_security_module,
+    not_started::not_a_directory,
+    not_started::symlink_loop,
+    not_started::name_too_long,
+    not_started::arguments_too_large,
+    not_started::executable_busy,
+    not_started::not_a_program,
+    // Signalled. What seccomp did is written in the zombie; what was asked for outranks what usually raises a signal.
+    killed::seccomp_killed,
+    stopped::from_terminal,
+    stopped::terminated_by_process,
+    stopped::by_passed_on_signal,
+    stopped::terminated_from_inside,
+    stopped::interrupted,
+    stopped::hangup,
+    faults::fault,
+    faults::bad_system_call,
+    faults::broken_pipe,
+    killed::timer_expired,
+    killed::cpu_time_limit,
+    killed::file_size_limit,
+    killed::killed_by_unknown,
+    // Exited.
+    stopped::by_own_code,
+    stopped::cleanly,
+    stopped::failed,
+    exited::completed,
+    exited::descendant_killed,
+];
+
 /// Finds the cause.
 #[must_use]
-pub fn diagnose(outcome: &Outcome, _evidence: &Evidence) -> Diagnosis {
-    static NONE: Cause = Cause { id: "exit-error", class: Class::Unknown, summary: "" };
-    Diagnosis {
-        cause: &NONE,
-        confidence: Confidence::Unknown,
-        verdict: format!("it ended: {outcome:?} (exit status {})", outcome.exit_status()),
-        evidence: vec![],
-        ruled_out: vec![],
-        not_known: vec![],
-        next: String::new(),
-        notes: vec![],
-        brief: false,
-    }
+pub fn diagnose(outcome: &Outcome, evidence: &Evidence) -> Diagnosis {
+    let case = Case { outcome, evidence };
+    let mut diagnosis = RULES.iter().find_map(|rule| rule(&case)).unwrap_or_else(|| match *outcome {
+        Outcome::NotStarted(error) => not_started::other(&case, error),
+        Outcome::Signaled { signal, .. } => killed::other(&case, signal),
+        Outcome::Exited(code) => exited::other(&case, code),
+    });
+    case.complete(&mut diagnosis);
+    diagnosis
 }

@@ -2,10 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+mod escape;
+mod find;
+mod json;
+#[cfg(test)]
+mod tests;
+mod text;
+
 use crate::cli::Format;
 use crate::diagnose::Diagnosis;
 use crate::evidence::Evidence;
 use crate::outcome::Outcome;
+pub use escape::escape;
+pub use find::{find_report, is_json};
 
 /// Everything that a rendering needs.
 #[derive(Debug)]
@@ -20,27 +29,27 @@ pub struct Report<'a> {
 
 impl Report<'_> {
     /// The report for the termination log: at most `limit` bytes, no final newline.
+    ///
+    /// From 256 bytes on it is always whole: lines 1 and 2 of text, one valid object of JSON. In less room than the
+    /// shortest of these takes, nothing of it is true to its format any more, and it is empty.
     #[must_use]
-    pub fn render(&self, _format: Format, _limit: usize) -> Vec<u8> {
-        format!("rinit: {}\n      cause: {} (unknown)", self.diagnosis.verdict, self.diagnosis.cause.id).into_bytes()
+    pub fn render(&self, format: Format, limit: usize) -> Vec<u8> {
+        let rendered = match format {
+            Format::Text => text::render(self.diagnosis, limit),
+            Format::Json => json::render(self, limit),
+        };
+        if rendered.len() <= limit { rendered.into_bytes() } else { Vec::new() }
     }
 
     /// The report for stderr: unlimited, with its final newline; line 1 alone where there is nothing to remark.
     #[must_use]
-    pub fn render_for_stderr(&self, _format: Format) -> Vec<u8> {
-        format!("rinit: {}\n      cause: {} (unknown)", self.diagnosis.verdict, self.diagnosis.cause.id).into_bytes()
+    pub fn render_for_stderr(&self, format: Format) -> Vec<u8> {
+        let mut rendered = match format {
+            Format::Text if self.diagnosis.brief => text::verdict(self.diagnosis),
+            Format::Text => text::render(self.diagnosis, usize::MAX),
+            Format::Json => json::render(self, usize::MAX),
+        };
+        rendered.push('\n');
+        rendered.into_bytes()
     }
-}
-
-/// TODO
-pub fn escape(b: &[u8]) -> String {
-    String::from_utf8_lossy(b).into_owned()
-}
-/// TODO
-pub fn find_report(_: &[u8]) -> Option<usize> {
-    None
-}
-/// TODO
-pub fn is_json(_: &[u8]) -> bool {
-    false
 }

@@ -1,0 +1,119 @@
+//! Ends by signals that are neither asked for nor faults: seccomp, limits, timers, SIGKILL, and whatever is left.
+
+use super::case::Case;
+use super::faults::{if_all_known, not_passed_on};
+use super::stopped::leaves_trace;
+use super::{Cause, Confidence, Diagnosis, registry};
+use crate::signals::Signo;
+use Confidence::{Certain, Likely, Possible, Unknown};
+
+/// `Seccomp: 3` in the zombie (`SECCOMP_MODE_DEAD`). With SIGSYS that rinit did not pass on, this excludes
+/// everything else: certain. The mark is of the main thread alone, which a filter can end before the others: where
+/// another SIGSYS came, and for SIGKILL (the strict mode), likely.
+pub(super) fn seccomp_killed(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|_| case.seccomp() == Some(3))?;
+    let (confidence, why) = match signal {
+        Signo::SYS if case.delivered(signal).is_none() && case.all_signals_known() => {
+            (Certain, "a seccomp filter killed it for a system call")
+        }
+        Signo::SYS => (Likely, "most likely a seccomp filter killed it for a system call"),
+        Signo::KILL => (Likely, "most likely seccomp's strict mode killed it for a system call"),
+        _ => return None,
+    };
+    Some(
+        case.killed(signal, &registry::SECCOMP_KILLED, confidence, why)
+            .evidence("Seccomp: 3 in /proc/PID/status at its death, which the kernel sets when seccomp kills")
+            .not_known("which call it was")
+            .next("find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill"),
+    )
+}
+
+/// ALRM, VTALRM or PROF. Its own timer sends them to the process as kill(2) does: never more than likely, and only
+/// if that is how it came.
+pub(super) fn timer_expired(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| matches!(*signal, Signo::ALRM | Signo::VTALRM | Signo::PROF))?;
+    let confidence = if_all_known(case, if case.pending(signal) == Some(true) { Likely } else { Possible });
+    let next = match signal {
+        Signo::ALRM => {
+            "look for alarm() or setitimer() in the program, a time limit or a watchdog, and let it handle SIGALRM"
+        }
+        _ => {
+            "look for a profiler or a limit on CPU time that was set with setitimer(), perhaps by the program that started this one"
+        }
+    };
+    let why = format!("{}a timer of its own ran out and nothing handled the signal", confidence.hedge());
+    let diagnosis = case.killed(signal, &registry::TIMER_EXPIRED, confidence, &why);
+    Some(
+        not_passed_on(case, diagnosis, signal)
+            .not_known(format!("whether a process sent {signal} with kill"))
+            .next(next),
+    )
+}
+
+/// SIGXCPU. The limit itself was not compared: likely.
+pub(super) fn cpu_time_limit(case: &Case<'_>) -> Option<Diagnosis> {
+    limit(
+        case,
+        Signo::XCPU,
+        &registry::CPU_TIME_LIMIT,
+        "it used up its limit of CPU time",
+        "compare the limit (ulimit -t, in seconds) with the CPU time that it used, then raise it or look for a loop that does not end",
+    )
+}
+
+/// SIGXFSZ. The limit itself was not compared: likely.
+pub(super) fn file_size_limit(case: &Case<'_>) -> Option<Diagnosis> {
+    limit(
+        case,
+        Signo::XFSZ,
+        &registry::FILE_SIZE_LIMIT,
+        "a file that it wrote grew past its limit",
+        "compare the limit on file size (ulimit -f) with the files that it writes",
+    )
+}
+
+fn limit(case: &Case<'_>, signal: Signo, cause: &'static Cause, why: &str, next: &str) -> Option<Diagnosis> {
+    case.signal().filter(|died_of| *died_of == signal)?;
+    let confidence = if_all_known(case, Likely);
+    let diagnosis = case.killed(signal, cause, confidence, &format!("{}{why}", confidence.hedge()));
+    let unknown = format!("the limit, and whether a process sent {signal} with kill");
+    Some(not_passed_on(case, diagnosis, signal).not_known(unknown).next(next))
+}
+
+/// SIGKILL that rinit did not send. The kernel does not record the sender: unknown. An OOM kill looks the same from
+/// here and cannot be ruled out without memory counters. As PID 1, rinit would not have outlived a stop by the
+/// kubelet or Docker.
+pub(super) fn killed_by_unknown(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal == Signo::KILL)?;
+    let why = "by whom is not known, the OOM killer is one possibility";
+    let mut diagnosis = case.killed(signal, &registry::KILLED_BY_UNKNOWN, Unknown, why);
+    if case.evidence.is_init {
+        diagnosis = diagnosis.ruled_out(
+            "the end of a grace period, docker kill and the like (they kill PID 1, and rinit is alive to write this)",
+        );
+    }
+    Some(
+        not_passed_on(case, diagnosis, signal)
+            .not_known("the sender, the kernel does not record it: the OOM killer, a process in this container (exec sessions included) or on the host, or the hard limit on CPU time (ulimit -t)")
+            .next("Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise look for kill -9, pkill or a watchdog in scripts, exec probes and preStop"),
+    )
+}
+
+/// A signal that no rule knows more of. That its default action ended the program is a fact, but a handler may have
+/// raised it again: likely.
+pub(super) fn other(case: &Case<'_>, signal: Signo) -> Diagnosis {
+    let confidence = if_all_known(case, Likely);
+    let why = format!("{}it does not handle this signal", confidence.hedge());
+    let diagnosis = case.killed(signal, &registry::UNHANDLED_SIGNAL, confidence, &why);
+    let diagnosis = match case.pending(signal) {
+        Some(true) if leaves_trace(signal) => {
+            diagnosis.evidence(format!("{signal} was still pending at its death, as it is when it was sent with kill"))
+        }
+        _ => diagnosis,
+    };
+    not_passed_on(case, diagnosis, signal)
+        .not_known("the sender: the program itself, another process of the container, or one on the host")
+        .next(format!(
+            "find out what sends {signal}, and let the program handle it or have it sent only once its handler is there"
+        ))
+}

@@ -1,0 +1,330 @@
+//! Ends that somebody asked for: a signal that rinit passed on, a key at the terminal, a SIGTERM from inside.
+//!
+//! None of these is ever certain. A signal and an end that follows it are two facts; that the one led to the other
+//! is the likeliest reading, but a program can end by itself in the same moment.
+
+use std::time::Duration;
+
+use super::case::{Case, caught, delivered_as, ignored};
+use super::{Confidence, Diagnosis, registry, wording};
+use crate::evidence::SignalEvent;
+use crate::signals::{Origin, Sender, Signo};
+use Confidence::{Likely, Possible};
+
+/// An end this long after a request is no longer plainly its result. Longer than most grace periods.
+const GRACE: Duration = Duration::from_secs(600);
+/// The same for signals that are a request to some programs only.
+const SHORT_GRACE: Duration = Duration::from_secs(60);
+/// The same for keys, and for signals that are seldom a request.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// A default action does not take longer than this, unless the program was stopped or blocked the signal.
+const IMMEDIATE: Duration = Duration::from_secs(2);
+
+/// INT or QUIT from the terminal, and death by it. Another process can send the same one in between: likely.
+pub(super) fn from_terminal(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal()?;
+    let key = match signal {
+        Signo::INT => "Ctrl-C",
+        Signo::QUIT => "Ctrl-\\",
+        _ => return None,
+    };
+    let event = case.delivered(signal).filter(|event| event.origin == Origin::Terminal && event.signal == signal)?;
+    let confidence = if case.since(event) <= AT_ONCE { Likely } else { Possible };
+    let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
+    let verdict = format!("{program} was ended by {signal} ({status}), {gap} after {key} at the terminal");
+    Some(
+        Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, confidence, verdict)
+            .evidence(case.history(event))
+            .next("nothing, if the key was meant for it"),
+    )
+}
+
+/// Death by SIGTERM that a process of this container sent to rinit. It can also have got one by another way: likely.
+pub(super) fn terminated_by_process(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal == Signo::TERM)?;
+    let event = case.delivered(signal)?;
+    // Only as PID 1 does rinit's PID namespace tell the container's processes from others.
+    let Origin::Process(sender) = &event.origin else { return None };
+    if !case.evidence.is_init {
+        return None;
+    }
+    let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
+    let sender = sender_words(sender);
+    let verdict =
+        format!("{program} was ended by {signal} ({status}) {gap} after a process of this container asked: {sender}");
+    Some(
+        Diagnosis::new(&registry::TERMINATED_FROM_INSIDE, within(case, event, GRACE), verdict)
+            .evidence(case.history(event))
+            .not_known("whether it belongs to an exec session, such as a preStop hook")
+            .next(format!("find out why it sent {signal}: {sender}")),
+    )
+}
+
+/// Death by a signal that rinit passed on: by the default action, or raised again by the program's own handler.
+///
+/// Own handler, likely: a handler was there just before, so the default action cannot have struck at once.
+/// Default action, likely: no handler was seen, or it is not known but the zombie still holds the signal as pending.
+/// Possible where neither shows, or where the two disagree.
+pub(super) fn by_passed_on_signal(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal()?;
+    let event = case.delivered(signal)?;
+    let (program, status, gap) = (case.program(), case.status(), case.since(event));
+    let since = wording::duration(gap);
+    let request = case.request(event);
+    let of_terminal = event.origin == Origin::Terminal;
+    if signal == Signo::HUP && of_terminal {
+        return Some(lost_terminal(case, signal, within(case, event, AT_ONCE)).evidence(case.history(event)));
+    }
+    if caught(event, signal) == Some(true) && signal != Signo::KILL {
+        let confidence = match (leaves_trace(signal), case.pending(signal)) {
+            // Raised again with kill(2), as Python does, it is pending too.
+            (true, Some(_)) | (false, _) => within(case, event, GRACE),
+            (true, None) => Possible,
+        };
+        let verdict = match (confidence, is_stop(signal)) {
+            (Likely, true) => format!(
+                "{program} stopped on request: {request}, {since} later its own handler most likely raised the same signal again ({status})"
+            ),
+            (Likely, false) => format!(
+                "{program} was ended by {signal} ({status}) {since} after {request}: most likely its own handler raised it again"
+            ),
+            _ => format!(
+                "{program} was ended by {signal} ({status}) {since} after {request}: one possibility is that its own handler raised it again"
+            ),
+        };
+        let diagnosis = Diagnosis::new(&registry::STOPPED_BY_OWN_HANDLER, confidence, verdict)
+            .evidence(case.history(event))
+            .next("nothing, if a stop was due");
+        let diagnosis = match case.pending(signal) {
+            Some(false) if leaves_trace(signal) => {
+                diagnosis.evidence(format!("no {signal} was left pending, as it is after a raise()"))
+            }
+            _ => diagnosis,
+        };
+        return Some(asked(diagnosis, event).brief(confidence == Likely && is_stop(signal)));
+    }
+    let confidence = match (caught(event, signal), case.pending(signal)) {
+        _ if signal == Signo::KILL => within(case, event, AT_ONCE),
+        _ if gap > IMMEDIATE || ignored(event, signal) => Possible,
+        (Some(_), Some(false)) if leaves_trace(signal) => Possible,
+        (Some(_), _) => Likely,
+        (None, Some(true)) if leaves_trace(signal) => Likely,
+        (None, _) => Possible,
+    };
+    let why = match confidence {
+        _ if signal == Signo::KILL => "nothing was cleaned up, SIGKILL cannot be handled",
+        Likely => "most likely it has no handler for it, so nothing was cleaned up",
+        _ => "one possibility is that it has no handler for it",
+    };
+    let verdict = format!("{program} was ended by {signal} ({status}) {since} after {request}: {why}");
+    let mut diagnosis =
+        Diagnosis::new(&registry::STOPPED_WITHOUT_HANDLER, confidence, verdict).evidence(case.history(event));
+    if case.pending(signal) == Some(true) && leaves_trace(signal) {
+        diagnosis =
+            diagnosis.evidence(format!("{signal} was still pending at its death, as it is after a default action"));
+    }
+    let next = if signal == Signo::KILL {
+        "pass a signal on that the program can handle (--rewrite), if it holds state".to_owned()
+    } else {
+        format!(
+            "nothing, if an end was due and the program holds no state. Otherwise handle {signal}, or do not send it"
+        )
+    };
+    Some(asked(diagnosis, event).next(next))
+}
+
+/// Death by SIGTERM that rinit never passed on. Likely if the zombie shows that it was sent to the process: as PID 1
+/// rinit would have got what the runtime sends. Possible otherwise: it may have raised it itself.
+pub(super) fn terminated_from_inside(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal == Signo::TERM)?;
+    let sent = case.pending(signal) == Some(true);
+    let confidence = if sent && case.evidence.is_init && case.all_signals_known() { Likely } else { Possible };
+    let (program, status, lifetime) = (case.program(), case.status(), case.lifetime());
+    let why = if case.all_signals_known() { "no SIGTERM was passed on by rinit" } else { "its sender was not seen" };
+    let verdict = format!("{program} was ended by {signal} ({status}) {lifetime}: {why}");
+    let mut diagnosis = Diagnosis::new(&registry::TERMINATED_FROM_INSIDE, confidence, verdict);
+    if sent {
+        diagnosis = diagnosis
+            .evidence("SIGTERM was still pending at its death, as it is when it was sent to the process with kill");
+    }
+    if case.evidence.is_init && case.all_signals_known() {
+        diagnosis = diagnosis.ruled_out("the kubelet's own signal and docker stop (they go to PID 1, which is rinit)");
+    }
+    let others = "another process of this container, an exec session, a process of the host, or the program itself";
+    Some(
+        diagnosis
+            .not_known(format!("the sender: {others}"))
+            .next("look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks"),
+    )
+}
+
+/// Death by INT or QUIT that rinit did not pass on. With a terminal, the keys go straight to the program; anybody
+/// else can send the same signals: possible.
+pub(super) fn interrupted(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| matches!(*signal, Signo::INT | Signo::QUIT))?;
+    let key = if signal == Signo::INT { "Ctrl-C" } else { "Ctrl-\\" };
+    let (program, status, lifetime) = (case.program(), case.status(), case.lifetime());
+    let verdict = format!(
+        "{program} was ended by {signal} ({status}) {lifetime}: one possibility is {key} at the terminal, if it had one"
+    );
+    Some(
+        Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, Possible, verdict)
+            .not_known(
+                "the sender: the terminal sends these to its foreground group, and any process can send them with kill",
+            )
+            .next(format!(
+                "nothing, if the key was pressed. Without a terminal: look for what sends {signal} inside the container"
+            )),
+    )
+}
+
+/// Death by HUP that rinit did not pass on: possible, any process can send it.
+pub(super) fn hangup(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal == Signo::HUP)?;
+    Some(
+        lost_terminal(case, signal, Possible)
+            .not_known("the sender: a terminal that went away, or any process with kill -HUP"),
+    )
+}
+
+/// Exit code 128+n after signal n was passed on. A command that the program ran can have died of the same signal,
+/// which a shell passes on as 128+n: likely.
+pub(super) fn by_own_code(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = Signo::new(i32::from(case.code()?) - 128)?;
+    let event = case.delivered(signal).filter(|event| !ignored(event, signal))?;
+    let confidence = within(case, event, if event.origin == Origin::Terminal { AT_ONCE } else { GRACE });
+    let (program, status, since) = (case.program(), case.status(), wording::duration(case.since(event)));
+    let request = case.request(event);
+    let stopped = confidence == Likely && is_stop(signal);
+    let verdict = if stopped {
+        format!("{program} stopped on request: {request}, {since} later it ended with {status}")
+    } else {
+        format!("{program} ended with {status}, {since} after {request}: that number stands for {signal}")
+    };
+    let diagnosis = Diagnosis::new(&registry::STOPPED_BY_OWN_HANDLER, confidence, verdict)
+        .evidence(case.history(event))
+        .evidence(format!("it exited by itself with 128+{}, which is how {signal} is reported", signal.raw()))
+        .next(format!(
+            "nothing, if a stop was due. Where this status counts as a failure: rinit -e {}",
+            case.outcome.exit_status()
+        ));
+    Some(asked(diagnosis, event).brief(stopped))
+}
+
+/// Exit 0 after a request to stop. It can have finished by itself in the same moment: likely.
+pub(super) fn cleanly(case: &Case<'_>) -> Option<Diagnosis> {
+    case.code().filter(|code| *code == 0)?;
+    let (event, confidence) = request_to_stop(case)?;
+    let (program, status, since) = (case.program(), case.status(), wording::duration(case.since(event)));
+    let request = case.request(event);
+    let verdict = match confidence {
+        Likely => format!("{program} stopped on request: {request}, {since} later it ended with {status}"),
+        _ => format!(
+            "{program} ended with {status}, {since} after {request}: one possibility is that this was the request to stop"
+        ),
+    };
+    let diagnosis = Diagnosis::new(&registry::STOPPED_CLEANLY, confidence, verdict)
+        .evidence(case.history(event))
+        .next("nothing, if a stop was due");
+    Some(asked(diagnosis, event).brief(confidence == Likely))
+}
+
+/// A failure after a request to stop. It can have failed by itself in the same moment: likely.
+pub(super) fn failed(case: &Case<'_>) -> Option<Diagnosis> {
+    case.code().filter(|code| *code != 0)?;
+    let (event, confidence) = request_to_stop(case)?;
+    let signal = delivered_as(event).filter(|signal| is_stop(*signal))?;
+    let confidence = if matches!(signal, Signo::TERM | Signo::INT) { confidence } else { Possible };
+    let (program, status, since) = (case.program(), case.status(), wording::duration(case.since(event)));
+    let request = case.request(event);
+    let verdict = match confidence {
+        Likely => format!("{program} was asked to stop ({request}) and ended {since} later with a failure ({status})"),
+        _ => format!("{program} ended with {status}, {since} after {request}: one possibility is that its stop failed"),
+    };
+    let diagnosis = Diagnosis::new(&registry::STOP_FAILED, confidence, verdict)
+        .evidence(case.history(event))
+        .next("read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)");
+    Some(asked(diagnosis, event))
+}
+
+/// The last signal that can have been the request to stop, and how surely it was: TERM and INT to every program;
+/// QUIT (nginx), WINCH (httpd), PWR (lxc) and RTMIN+3 (systemd) from outside to some; any other from outside only
+/// if the end came at once.
+fn request_to_stop<'a>(case: &Case<'a>) -> Option<(&'a SignalEvent, Confidence)> {
+    let (stop, other): (Vec<_>, Vec<_>) = case
+        .evidence
+        .signals
+        .iter()
+        .rev()
+        .filter_map(|event| Some((event, delivered_as(event)?)))
+        .filter(|(event, signal)| !ignored(event, *signal))
+        .partition(|(_, signal)| matches!(*signal, Signo::TERM | Signo::INT));
+    let by_key = |event: &SignalEvent| event.origin == Origin::Terminal;
+    let stop = stop.into_iter().find(|(event, _)| !by_key(event) || case.since(event) <= AT_ONCE);
+    if let Some((event, _)) = stop {
+        return Some((event, within(case, event, GRACE)));
+    }
+    other.into_iter().filter(|(event, _)| matches!(event.origin, Origin::Outside | Origin::Exec(_))).find_map(
+        |(event, signal)| match signal.raw() {
+            libc::SIGCONT | libc::SIGCHLD | libc::SIGURG | libc::SIGSTOP | libc::SIGTSTP => None,
+            libc::SIGQUIT | libc::SIGWINCH | libc::SIGPWR | SYSTEMD_STOP if case.since(event) <= SHORT_GRACE => {
+                Some((event, Likely))
+            }
+            _ if case.since(event) <= AT_ONCE => Some((event, Possible)),
+            _ => None,
+        },
+    )
+}
+
+/// `SIGRTMIN+3`, systemd(1): "Halts the machine".
+const SYSTEMD_STOP: i32 = 37;
+
+/// Likely if the end followed `event` within `span`.
+fn within(case: &Case<'_>, event: &SignalEvent, span: Duration) -> Confidence {
+    if case.since(event) <= span { Likely } else { Possible }
+}
+
+/// Signals that are sent to stop a program, as against those that are sent to make it do something else.
+fn is_stop(signal: Signo) -> bool {
+    matches!(signal.raw(), libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP | libc::SIGPWR | SYSTEMD_STOP)
+}
+
+/// Whether the zombie shows as pending that this signal was sent to it: only where the default action is to end
+/// without a core dump (kernel/signal.c, `complete_signal`).
+pub(super) fn leaves_trace(signal: Signo) -> bool {
+    const CORE: [Signo; 10] = [
+        Signo::QUIT,
+        Signo::ILL,
+        Signo::TRAP,
+        Signo::ABRT,
+        Signo::BUS,
+        Signo::FPE,
+        Signo::SEGV,
+        Signo::XCPU,
+        Signo::XFSZ,
+        Signo::SYS,
+    ];
+    !CORE.contains(&signal)
+}
+
+/// Who asked is beyond what PID 1 can see.
+fn asked(diagnosis: Diagnosis, event: &SignalEvent) -> Diagnosis {
+    match (&event.origin, event.signal) {
+        (Origin::Outside, Signo::TERM) => diagnosis
+            .not_known("who asked: a rollout, a drain, a failed liveness probe and docker stop send the same signal"),
+        (Origin::Outside, signal) => diagnosis.not_known(format!("who sent {signal}")),
+        _ => diagnosis,
+    }
+}
+
+fn lost_terminal(case: &Case<'_>, signal: Signo, confidence: Confidence) -> Diagnosis {
+    let how = if confidence == Likely { "most likely" } else { "one possibility is that" };
+    let (program, status, lifetime) = (case.program(), case.status(), case.lifetime());
+    let verdict = format!("{program} was ended by {signal} ({status}) {lifetime}: {how} its terminal went away");
+    Diagnosis::new(&registry::HANGUP, confidence, verdict)
+        .next("if it was started with a terminal (-t), start it without one, or let it handle SIGHUP")
+}
+
+fn sender_words(sender: &Sender) -> String {
+    wording::process(sender.pid, sender.name.as_deref())
+}

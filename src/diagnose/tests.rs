@@ -1,0 +1,665 @@
+//! Every rule from a table, then everything that can be enumerated.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::*;
+use crate::evidence::files::{Candidate, FileFacts, Inspection};
+use crate::evidence::process::{Process, Status};
+use crate::evidence::{Command, Fate, SignalEvent, Usage};
+use crate::outcome::{Stage, StartError};
+use crate::signals::{Origin, Sender, SignalSet, Signo};
+use Confidence::{Certain, Likely, Possible, Unknown};
+
+/// 2026-11-21T14:00:11Z, and 3m12s later.
+const STARTED: u64 = 1_795_269_611;
+const LIFETIME: Duration = Duration::from_millis(192_031);
+
+pub(crate) fn ran(program: &[u8]) -> Evidence {
+    Evidence {
+        command: Command { program: program.to_vec(), arguments: 2, shown: None },
+        pid: Some(7),
+        is_init: true,
+        started: STARTED,
+        ended: STARTED + 192,
+        duration: LIFETIME,
+        usage: Some(Usage {
+            user: Duration::from_millis(1200),
+            system: Duration::from_millis(300),
+            max_rss_kib: 86_016,
+        }),
+        zombie: Some(Status { pending: Some(SignalSet(0)), seccomp: Some(0), ..Status::default() }),
+        left: Some(Vec::new()),
+        ..Evidence::default()
+    }
+}
+
+fn python() -> Evidence {
+    ran(b"/usr/bin/python3")
+}
+
+/// PROGRAM died with `signal` pending for the process.
+fn pending(mut evidence: Evidence, signal: Signo) -> Evidence {
+    evidence.zombie.as_mut().unwrap().pending = Some(SignalSet(0).with(signal));
+    evidence
+}
+
+/// Not known what was pending.
+fn opaque(mut evidence: Evidence) -> Evidence {
+    evidence.zombie = None;
+    evidence
+}
+
+/// A signal from outside, passed on `before_end` ms before the end.
+pub(crate) fn event(signal: Signo, before_end: u64) -> SignalEvent {
+    let at = LIFETIME - Duration::from_millis(before_end);
+    SignalEvent { signal, origin: Origin::Outside, at, fate: Fate::Sent(signal), snapshot: None }
+}
+
+fn handled(mut event: SignalEvent) -> SignalEvent {
+    let caught = Some(SignalSet(0).with(event.signal));
+    event.snapshot = Some(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
+    event
+}
+
+fn unhandled(mut event: SignalEvent) -> SignalEvent {
+    let none = Some(SignalSet(0));
+    event.snapshot = Some(Status { caught: none, ignored: none, ..Status::default() });
+    event
+}
+
+fn not_heeded(mut event: SignalEvent) -> SignalEvent {
+    let ignored = Some(SignalSet(0).with(event.signal));
+    event.snapshot = Some(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
+    event
+}
+
+fn by(origin: Origin, mut event: SignalEvent) -> SignalEvent {
+    event.origin = origin;
+    event
+}
+
+fn rewritten(fate: Fate, mut event: SignalEvent) -> SignalEvent {
+    event.fate = fate;
+    event
+}
+
+fn got(mut evidence: Evidence, event: SignalEvent) -> Evidence {
+    evidence.signals.push(event);
+    evidence
+}
+
+fn bash() -> Origin {
+    Origin::Process(Sender { pid: 12, name: Some(b"bash".to_vec()) })
+}
+
+pub(crate) fn died(signal: Signo) -> Outcome {
+    Outcome::Signaled { signal, core_dumped: false }
+}
+
+fn refused(errno: i32) -> Outcome {
+    Outcome::NotStarted(StartError { stage: Stage::Exec, errno })
+}
+
+fn unforked(stage: Stage, errno: i32) -> Outcome {
+    Outcome::NotStarted(StartError { stage, errno })
+}
+
+fn number(signal: i32) -> Signo {
+    Signo::new(signal).unwrap()
+}
+
+/// What is found at `path` when `uid` looks.
+fn looked(program: &[u8], uid: u32, candidates: &[(&str, Result<u32, i32>, Option<&str>)]) -> Evidence {
+    let bare = !program.contains(&b'/');
+    let candidates = candidates.iter().map(|(path, file, missing)| Candidate {
+        path: path.as_bytes().to_vec(),
+        file: file.map(|mode| FileFacts { mode, uid: 0, gid: 0, size: 412 }),
+        missing: missing.map(|missing| missing.as_bytes().to_vec()),
+    });
+    let mut evidence = ran(program);
+    evidence.duration = Duration::from_millis(1);
+    evidence.usage = None;
+    evidence.inspection = Some(Inspection {
+        candidates: candidates.collect(),
+        search_path: bare.then(|| b"/usr/local/bin:/bin".to_vec()),
+        uid,
+        gid: uid,
+    });
+    evidence
+}
+
+fn one(path: &str, uid: u32, file: Result<u32, i32>, missing: Option<&str>) -> Evidence {
+    looked(path.as_bytes(), uid, &[(path, file, missing)])
+}
+
+fn empty_file() -> Evidence {
+    let mut evidence = one("/app/x", 0, Ok(0o100_755), None);
+    evidence.inspection.as_mut().unwrap().candidates[0].file.as_mut().unwrap().size = 0;
+    evidence
+}
+
+fn omitted(mut evidence: Evidence) -> Evidence {
+    evidence.signals_omitted = 3;
+    evidence
+}
+
+fn not_init(mut evidence: Evidence) -> Evidence {
+    evidence.is_init = false;
+    evidence
+}
+
+fn seccomp(mode: u8) -> Evidence {
+    let mut evidence = python();
+    evidence.zombie.as_mut().unwrap().seccomp = Some(mode);
+    evidence
+}
+
+fn leaving(processes: &[(i32, i32, u8)]) -> Evidence {
+    let mut evidence = ran(b"nginx");
+    let process = |(pid, parent, state): &(i32, i32, u8)| Process {
+        pid: *pid,
+        name: b"worker".to_vec(),
+        parent: *parent,
+        state: *state,
+    };
+    evidence.left = Some(processes.iter().map(process).collect());
+    evidence
+}
+
+type Row = (Outcome, Evidence, &'static str, Confidence, &'static str);
+
+const ENOENT: i32 = libc::ENOENT;
+const EACCES: i32 = libc::EACCES;
+
+fn not_started() -> Vec<Row> {
+    let app = "/app/x";
+    let plain = || ran(b"/app/x");
+    vec![
+        (unforked(Stage::Prepare, libc::EMFILE), plain(), "fd-limit", Certain, "exit status 125"),
+        (refused(libc::ENFILE), plain(), "fd-limit", Certain, "whole system"),
+        (unforked(Stage::Fork, libc::EAGAIN), plain(), "process-limit", Likely, "fork gave EAGAIN"),
+        (refused(libc::EAGAIN), plain(), "process-limit", Likely, "exit status 126"),
+        (unforked(Stage::Fork, libc::ENOMEM), plain(), "no-memory-to-start", Likely, "still has an init"),
+        (refused(libc::ENOMEM), plain(), "no-memory-to-start", Likely, "memory limit"),
+        (refused(ENOENT), looked(b"ls -l", 0, &[]), "command-line-as-one-word", Likely, "cannot start ls ...:"),
+        (refused(libc::ENAMETOOLONG), ran(b"a\tb"), "command-line-as-one-word", Likely, "3 bytes long"),
+        (
+            refused(ENOENT),
+            looked(b"jq", 0, &[("/usr/local/bin/jq", Err(ENOENT), None), ("/bin/jq", Err(libc::ENOTDIR), None)]),
+            "command-not-found",
+            Certain,
+            "PATH was /usr/local/bin:/bin; 2 directories were looked in",
+        ),
+        (
+            refused(ENOENT),
+            looked(b"jq", 0, &[("/usr/local/bin/jq", Err(ENOENT), None), ("/bin/jq", Err(EACCES), None)]),
+            "command-not-found",
+            Likely,
+            "in no directory of PATH",
+        ),
+        (refused(ENOENT), ran(b"jq"), "command-not-found", Likely, "exit status 127"),
+        (refused(ENOENT), ran(b""), "command-not-found", Certain, "is empty"),
+        (refused(ENOENT), one(app, 0, Err(ENOENT), Some("/app")), "path-missing", Certain, "/app does not exist"),
+        (refused(ENOENT), one(app, 0, Err(ENOENT), None), "path-missing", Likely, "symbolic link to nothing"),
+        (refused(ENOENT), plain(), "path-missing", Likely, "or the interpreter"),
+        (refused(ENOENT), one(app, 0, Ok(0o100_755), None), "not-started", Likely, "the file exists"),
+        (
+            refused(ENOENT),
+            looked(b"jq", 0, &[("/bin/jq", Ok(0o100_755), None)]),
+            "not-started",
+            Likely,
+            "although /bin/jq exists",
+        ),
+        (refused(EACCES), one("/app", 0, Ok(0o40_755), None), "is-a-directory", Certain, "/app is a directory"),
+        (
+            refused(EACCES),
+            looked(b"x", 0, &[("/a/x", Ok(0o40_755), None), ("/b/x", Ok(0o100_644), None)]),
+            "is-a-directory",
+            Likely,
+            "/a/x is a directory",
+        ),
+        (
+            refused(EACCES),
+            one(app, 1000, Ok(0o100_644), None),
+            "not-executable",
+            Certain,
+            "/app/x is mode 0644, owner 0:0, rinit runs as uid 1000 gid 1000",
+        ),
+        (refused(EACCES), one(app, 0, Ok(0o100_644), None), "not-executable", Certain, "mode 0644"),
+        (refused(EACCES), one(app, 1000, Ok(0o100_700), None), "not-executable", Likely, "supplementary groups"),
+        (refused(EACCES), one(app, 0, Ok(0o100_070), None), "not-executable", Possible, "capabilities"),
+        (refused(EACCES), one(app, 0, Ok(0o10_777), None), "not-executable", Certain, "is a FIFO"),
+        (
+            refused(EACCES),
+            looked(b"x", 9, &[("/a/x", Ok(0o100_644), None), ("/b/x", Err(EACCES), None)]),
+            "not-executable",
+            Likely,
+            "/a/x is mode 0644",
+        ),
+        (refused(EACCES), one(app, 1000, Err(EACCES), None), "path-not-traversable", Likely, "uid 1000"),
+        (
+            refused(EACCES),
+            looked(b"x", 9, &[("/a/x", Err(EACCES), None), ("/b/x", Err(ENOENT), None)]),
+            "path-not-traversable",
+            Possible,
+            "whether the program is in that directory",
+        ),
+        (refused(EACCES), one(app, 1000, Ok(0o100_755), None), "denied-by-security-module", Possible, "noexec"),
+        (refused(EACCES), plain(), "not-started", Unknown, "EACCES (Permission denied)"),
+        (refused(libc::ENOTDIR), one(app, 0, Err(libc::ENOTDIR), None), "not-a-directory", Certain, "stat of /app/x"),
+        (refused(libc::ENOTDIR), plain(), "not-a-directory", Likely, "interpreter"),
+        (refused(libc::ELOOP), one(app, 0, Err(libc::ELOOP), None), "symlink-loop", Certain, "links"),
+        (refused(libc::ELOOP), one(app, 0, Ok(0o100_755), None), "symlink-loop", Likely, "interpreter"),
+        (refused(libc::ENAMETOOLONG), one(app, 0, Err(libc::ENAMETOOLONG), None), "name-too-long", Certain, "6 bytes"),
+        (refused(libc::E2BIG), plain(), "arguments-too-large", Certain, "2 arguments"),
+        (refused(libc::ETXTBSY), plain(), "executable-busy", Certain, "open for writing"),
+        (refused(libc::ENOEXEC), one(app, 0, Ok(0o100_755), None), "not-a-program", Likely, "/app/x has 412 bytes"),
+        (refused(libc::ENOEXEC), empty_file(), "not-a-program", Likely, "the file is empty"),
+        (refused(libc::EPERM), plain(), "not-started", Unknown, "capabilities"),
+        (refused(libc::EFAULT), plain(), "not-started", Unknown, "EFAULT"),
+        (unforked(Stage::Prepare, libc::ENOSYS), plain(), "not-started", Unknown, "exit status 125"),
+    ]
+}
+
+fn signalled() -> Vec<Row> {
+    let (term, int, hup, usr1) = (Signo::TERM, Signo::INT, Signo::HUP, number(libc::SIGUSR1));
+    let ctrl_c = || by(Origin::Terminal, event(int, 4));
+    let direct = || rewritten(Fate::Direct, ctrl_c());
+    vec![
+        (died(Signo::SYS), seccomp(3), "seccomp-killed", Certain, "Seccomp: 3"),
+        (died(Signo::SYS), got(seccomp(3), event(Signo::SYS, 1)), "seccomp-killed", Likely, "Seccomp: 3"),
+        (died(Signo::KILL), seccomp(3), "seccomp-killed", Likely, "strict mode"),
+        (died(Signo::SYS), seccomp(2), "bad-system-call", Likely, "Seccomp: 2"),
+        (died(Signo::SYS), opaque(python()), "bad-system-call", Possible, "audit log"),
+        (died(int), got(python(), ctrl_c()), "interrupted-from-terminal", Likely, "4 ms after Ctrl-C"),
+        (died(int), got(python(), direct()), "interrupted-from-terminal", Likely, "sent to the program as well"),
+        (
+            died(Signo::QUIT),
+            got(python(), by(Origin::Terminal, event(Signo::QUIT, 60_000))),
+            "interrupted-from-terminal",
+            Possible,
+            "1m00s after Ctrl-\\ at",
+        ),
+        (died(int), python(), "interrupted-from-terminal", Possible, "if it had one"),
+        (died(hup), got(python(), by(Origin::Terminal, event(hup, 4))), "hangup", Likely, "terminal went away"),
+        (died(hup), python(), "hangup", Possible, "kill -HUP"),
+        (died(term), got(python(), by(bash(), event(term, 4))), "terminated-from-inside", Likely, "bash (pid 12)"),
+        (died(term), pending(python(), term), "terminated-from-inside", Likely, "still pending"),
+        (died(term), python(), "terminated-from-inside", Possible, "no SIGTERM was passed on"),
+        (died(term), pending(not_init(python()), term), "terminated-from-inside", Possible, "the host"),
+        (died(term), pending(omitted(python()), term), "terminated-from-inside", Possible, "sender was not seen"),
+        (
+            died(term),
+            got(python(), rewritten(Fate::Failed(libc::EPERM), event(term, 4))),
+            "terminated-from-inside",
+            Possible,
+            "not passed on: EPERM",
+        ),
+        (
+            died(term),
+            pending(got(python(), unhandled(event(term, 4))), term),
+            "stopped-without-handler",
+            Likely,
+            "4 ms after SIGTERM from outside at 14:03:23Z: most likely it has no handler",
+        ),
+        (died(term), pending(got(python(), event(term, 4)), term), "stopped-without-handler", Likely, "still pending"),
+        (died(term), got(opaque(python()), unhandled(event(term, 4))), "stopped-without-handler", Likely, "no handler"),
+        (died(term), got(python(), unhandled(event(term, 4))), "stopped-without-handler", Possible, "possibility"),
+        (died(term), got(opaque(python()), event(term, 4)), "stopped-without-handler", Possible, "possibility"),
+        (
+            died(term),
+            pending(got(python(), not_heeded(event(term, 4))), term),
+            "stopped-without-handler",
+            Possible,
+            "it ignored it then",
+        ),
+        (
+            died(term),
+            pending(got(python(), unhandled(event(term, 5000))), term),
+            "stopped-without-handler",
+            Possible,
+            "5.0 s after",
+        ),
+        (
+            died(Signo::KILL),
+            got(python(), rewritten(Fate::Sent(Signo::KILL), event(term, 4))),
+            "stopped-without-handler",
+            Likely,
+            "passed on as SIGKILL: nothing was cleaned up",
+        ),
+        (
+            died(term),
+            got(not_init(python()), unhandled(by(bash(), event(term, 4)))),
+            "stopped-without-handler",
+            Possible,
+            "from bash (pid 12)",
+        ),
+        (died(term), got(python(), handled(event(term, 3200))), "stopped-by-own-handler", Likely, "3.2 s later"),
+        (
+            died(int),
+            pending(got(python(), handled(event(int, 20))), int),
+            "stopped-by-own-handler",
+            Likely,
+            "it had a handler for it",
+        ),
+        (died(term), got(opaque(python()), handled(event(term, 4))), "stopped-by-own-handler", Possible, "possibility"),
+        (
+            died(Signo::SEGV),
+            got(python(), handled(event(Signo::SEGV, 4))),
+            "stopped-by-own-handler",
+            Likely,
+            "SIGSEGV from outside",
+        ),
+        (
+            died(Signo::SEGV),
+            got(python(), event(Signo::SEGV, 4)),
+            "stopped-without-handler",
+            Possible,
+            "SIGSEGV from outside",
+        ),
+        (died(Signo::SEGV), python(), "segfault", Likely, "passed no SIGSEGV on"),
+        (died(Signo::SEGV), omitted(python()), "segfault", Possible, "other signals that came through rinit: 3"),
+        (
+            Outcome::Signaled { signal: Signo::ABRT, core_dumped: true },
+            python(),
+            "aborted",
+            Likely,
+            "the kernel reports a core dump",
+        ),
+        (died(Signo::BUS), python(), "bus-error", Likely, "/dev/shm"),
+        (died(Signo::ILL), python(), "illegal-instruction", Likely, "/proc/cpuinfo"),
+        (died(Signo::TRAP), python(), "trap", Likely, "breakpoint"),
+        (died(Signo::FPE), python(), "divide-by-zero", Likely, "division"),
+        (died(Signo::PIPE), python(), "broken-pipe", Likely, "whose reader was gone"),
+        (died(Signo::PIPE), opaque(python()), "broken-pipe", Possible, "which pipe"),
+        (died(Signo::PIPE), pending(python(), Signo::PIPE), "unhandled-signal", Likely, "sent with kill"),
+        (died(Signo::ALRM), pending(python(), Signo::ALRM), "timer-expired", Likely, "alarm()"),
+        (died(Signo::PROF), python(), "timer-expired", Possible, "profiler"),
+        (died(Signo::VTALRM), pending(python(), Signo::VTALRM), "timer-expired", Likely, "profiler"),
+        (died(Signo::XCPU), python(), "cpu-time-limit", Likely, "used 1.5 s of CPU time"),
+        (died(Signo::XFSZ), python(), "file-size-limit", Likely, "ulimit -f"),
+        (died(Signo::KILL), python(), "killed-by-unknown", Unknown, "ruled out: the end of a grace period"),
+        (
+            died(Signo::KILL),
+            got(python(), event(term, 25_000)),
+            "killed-by-unknown",
+            Unknown,
+            "SIGTERM from outside at 14:02:58Z, passed on to pid 7",
+        ),
+        (died(Signo::KILL), not_init(python()), "killed-by-unknown", Unknown, "passed no SIGKILL on"),
+        (died(usr1), pending(python(), usr1), "unhandled-signal", Likely, "exit status 138"),
+        (died(number(64)), omitted(python()), "unhandled-signal", Possible, "SIGRTMAX"),
+        (
+            died(usr1),
+            pending(got(python(), event(usr1, 4)), usr1),
+            "stopped-without-handler",
+            Likely,
+            "SIGUSR1 from outside",
+        ),
+    ]
+}
+
+fn exited() -> Vec<Row> {
+    use Outcome::Exited;
+    let (term, int, quit, usr1) = (Signo::TERM, Signo::INT, Signo::QUIT, number(libc::SIGUSR1));
+    let day = Duration::from_secs(86_400);
+    let mut long_ago = got(python(), event(term, 4));
+    long_ago.duration += day;
+    vec![
+        (Exited(143), got(ran(b"java"), handled(event(term, 3200))), "stopped-by-own-handler", Likely, "128+15"),
+        (Exited(138), got(python(), event(usr1, 5)), "stopped-by-own-handler", Likely, "stands for SIGUSR1"),
+        (Exited(143), long_ago.clone(), "stopped-by-own-handler", Possible, "1d00h after SIGTERM"),
+        (Exited(0), got(python(), event(term, 3200)), "stopped-cleanly", Likely, "3.2 s later it ended"),
+        (Exited(0), long_ago, "stopped-cleanly", Possible, "one possibility"),
+        (Exited(0), got(python(), event(quit, 3200)), "stopped-cleanly", Likely, "SIGQUIT from outside"),
+        (Exited(0), got(python(), event(number(37), 5)), "stopped-cleanly", Likely, "SIGRTMIN+3"),
+        (Exited(0), got(python(), event(usr1, 5)), "stopped-cleanly", Possible, "one possibility"),
+        (Exited(0), got(python(), event(usr1, 50_000)), "completed", Likely, "SIGUSR1 from outside"),
+        (Exited(0), got(python(), not_heeded(event(term, 50))), "completed", Likely, "it ignored it then"),
+        (
+            Exited(0),
+            got(python(), rewritten(Fate::Dropped, event(term, 50))),
+            "completed",
+            Likely,
+            "dropped by --rewrite",
+        ),
+        (Exited(0), got(python(), by(Origin::Terminal, event(int, 50))), "stopped-cleanly", Likely, "the terminal"),
+        (Exited(0), got(python(), by(Origin::Terminal, event(int, 50_000))), "completed", Likely, "the terminal"),
+        (
+            Exited(3),
+            got(python(), event(term, 200)),
+            "stop-failed",
+            Likely,
+            "0.2 s later with a failure (exit status 3)",
+        ),
+        (Exited(2), got(python(), event(quit, 200)), "stop-failed", Possible, "one possibility"),
+        (Exited(2), got(python(), event(usr1, 200)), "exit-error", Unknown, "SIGUSR1 from outside"),
+        (Exited(137), got(python(), event(term, 200)), "stop-failed", Likely, "exit status 137"),
+        (Exited(0), python(), "completed", Certain, "no signal came through rinit"),
+        (Exited(0), omitted(python()), "completed", Likely, "other signals"),
+        (Exited(0), leaving(&[(9, 1, b'S'), (10, 9, b'S')]), "completed", Certain, "left 2 processes running"),
+        (Exited(137), python(), "descendant-killed", Possible, "SIGKILL"),
+        (Exited(192), python(), "descendant-killed", Possible, "SIGRTMAX"),
+        (Exited(1), python(), "exit-error", Unknown, "python3 exited with status 1 after 3m12s"),
+        (Exited(128), python(), "exit-error", Unknown, "what 128 means to python3"),
+        (Exited(193), python(), "exit-error", Unknown, "193"),
+        (Exited(255), python(), "exit-error", Unknown, "255"),
+    ]
+}
+
+pub(crate) fn every_row() -> Vec<Row> {
+    [not_started(), signalled(), exited()].into_iter().flatten().collect()
+}
+
+fn text(outcome: &Outcome, evidence: &Evidence) -> String {
+    let diagnosis = diagnose(outcome, evidence);
+    let report = crate::report::Report { outcome: *outcome, evidence, diagnosis: &diagnosis };
+    String::from_utf8(report.render(crate::cli::Format::Text, usize::MAX)).unwrap()
+}
+
+#[test]
+fn every_rule() {
+    for (i, (outcome, evidence, id, confidence, fact)) in every_row().into_iter().enumerate() {
+        let diagnosis = diagnose(&outcome, &evidence);
+        let text = text(&outcome, &evidence);
+        assert_eq!((diagnosis.cause.id, diagnosis.confidence), (id, confidence), "row {i}, {outcome:?}:\n{text}");
+        assert!(text.contains(fact), "row {i}: no {fact:?} in\n{text}");
+    }
+}
+
+#[test]
+fn the_registry_holds_the_causes_that_the_rules_find_and_no_other() {
+    let found: BTreeSet<_> = every_row().iter().map(|row| row.2).collect();
+    let registered: BTreeSet<_> = registry::ALL.iter().map(|cause| cause.id).collect();
+    assert_eq!(found, registered);
+}
+
+#[test]
+fn only_what_went_well_is_brief() {
+    for (outcome, evidence, id, confidence, _) in every_row() {
+        let diagnosis = diagnose(&outcome, &evidence);
+        assert!(!diagnosis.brief || went_well(diagnosis.cause), "{id}");
+        assert!(!diagnosis.brief || matches!(confidence, Certain | Likely), "{id}");
+        assert!(!diagnosis.brief || diagnosis.notes.is_empty(), "{id}");
+    }
+    let brief = |outcome: Outcome, evidence: Evidence| diagnose(&outcome, &evidence).brief;
+    assert!(brief(Outcome::Exited(0), python()));
+    assert!(brief(Outcome::Exited(0), got(python(), event(Signo::TERM, 5))));
+    assert!(brief(Outcome::Exited(143), got(python(), event(Signo::TERM, 5))));
+    assert!(brief(died(Signo::TERM), got(python(), handled(event(Signo::TERM, 5)))));
+    assert!(!brief(died(Signo::SEGV), got(python(), handled(event(Signo::SEGV, 5)))));
+    assert!(!brief(Outcome::Exited(0), leaving(&[(9, 1, b'S')])));
+    assert!(!brief(Outcome::Exited(1), python()));
+}
+
+#[test]
+fn the_words_follow_the_confidence() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
+        let Diagnosis { cause, confidence, verdict, .. } = diagnose(&outcome, &evidence);
+        assert!(!verdict.contains("most likely") || confidence == Likely, "{confidence:?}: {verdict}");
+        let unknown_sender = cause.id == "killed-by-unknown";
+        assert!(!verdict.contains("possibility") || confidence == Possible || unknown_sender, "{verdict}");
+    }
+}
+
+#[test]
+fn a_program_called_node_carries_its_pid() {
+    for (outcome, mut evidence, ..) in every_row() {
+        if matches!(outcome, Outcome::NotStarted(_)) {
+            continue;
+        }
+        evidence.command.program = b"/usr/local/bin/node".to_vec();
+        assert!(diagnose(&outcome, &evidence).verdict.starts_with("node (pid 7) "));
+    }
+    let verdict = diagnose(&refused(ENOENT), &ran(b"node")).verdict;
+    assert!(verdict.starts_with("cannot start the program node: "), "{verdict}");
+}
+
+#[test]
+fn what_is_left_is_named_up_to_five_and_zombies_have_ended() {
+    let many: Vec<_> = (10..17).map(|pid| (pid, 1, b'S')).collect();
+    let note = |processes: &[(i32, i32, u8)], outcome: Outcome| {
+        diagnose(&outcome, &leaving(processes)).notes.pop().map(|note| note.summary)
+    };
+    let seven = note(&many, Outcome::Exited(0)).unwrap();
+    assert!(seven.starts_with("7 processes were still there at the end: worker (pid 10), "), "{seven}");
+    assert!(seven.contains("worker (pid 14) and 2 more (what is left ends with the container)"), "{seven}");
+    assert_eq!(note(&[(10, 1, b'Z'), (11, 1, b'X')], Outcome::Exited(0)), None);
+    assert_eq!(note(&[(10, 0, b'S')], Outcome::Exited(0)), None);
+    assert!(note(&[(10, 0, b'S')], died(Signo::KILL)).unwrap().contains("(pid 10) from an exec session"));
+    let evidence = not_init(leaving(&[(10, 1, b'S')]));
+    assert!(diagnose(&Outcome::Exited(0), &evidence).notes[0].summary.ends_with("(it may live on)"));
+}
+
+const SECRET: &str = "hunter2";
+
+#[test]
+fn arguments_are_shown_only_on_demand() {
+    let programs: [&[u8]; 8] = [
+        b"ls --password=hunter2",
+        b"/bin/ls\thunter2",
+        b"/bin/ls\n hunter2 /x",
+        b"PASSWORD=hunter2",
+        b"--password=hunter2",
+        b" hunter2",
+        b"A=/opt/hunter2/x",
+        b"=hunter2",
+    ];
+    for program in programs {
+        let path = [b"/bin/".as_slice(), program].concat();
+        let path = std::str::from_utf8(if program.contains(&b'/') { program } else { &path }).unwrap();
+        for file in [Err(ENOENT), Err(EACCES), Err(libc::ELOOP), Ok(0o100_755), Ok(0o100_644), Ok(0o40_755)] {
+            for (stage, errno) in every_start_error() {
+                let outcome = unforked(stage, errno);
+                let mut evidence = looked(program, 1000, &[(path, file, Some(path))]);
+                let hidden = text(&outcome, &evidence);
+                assert!(!hidden.contains(SECRET), "{hidden}");
+                evidence.command.shown = Some(vec![b"x".to_vec()]);
+                assert!(text(&outcome, &evidence).contains(SECRET));
+            }
+        }
+    }
+    let mut evidence = python();
+    evidence.command.shown = Some(vec![b"-c".to_vec(), b"print(1) \n".to_vec(), Vec::new()]);
+    let shown = text(&Outcome::Exited(1), &evidence);
+    assert!(shown.contains("command line: /usr/bin/python3 -c \"print(1) \\n\" \"\""), "{shown}");
+    evidence.command.shown = Some(vec![vec![0xff; 5000]; 1000]);
+    assert!(text(&Outcome::Exited(1), &evidence).len() < 3000);
+}
+
+fn every_start_error() -> impl Iterator<Item = (Stage, i32)> {
+    let stages = [Stage::Prepare, Stage::Fork, Stage::Exec];
+    stages.into_iter().flat_map(|stage| (-1..=133).chain([i32::MIN, i32::MAX]).map(move |errno| (stage, errno)))
+}
+
+/// Every outcome, with signals passed on or not, and everything that changes what a rule concludes.
+pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
+    let mut all = Vec::new();
+    let files =
+        [None, Some(Err(ENOENT)), Some(Err(EACCES)), Some(Ok(0o100_644)), Some(Ok(0o100_755)), Some(Ok(0o40_755))];
+    for (stage, errno) in every_start_error() {
+        for file in files {
+            for program in ["x", "/a/x", "x y", ""] {
+                let evidence = match file {
+                    None => ran(program.as_bytes()),
+                    Some(file) => looked(program.as_bytes(), 1000, &[("/a/x", file, Some("/a"))]),
+                };
+                all.push((unforked(stage, errno), evidence));
+            }
+        }
+    }
+    let outcomes = (0..=255).map(Outcome::Exited);
+    let deaths =
+        Signo::all().flat_map(|signal| [true, false].map(|core_dumped| Outcome::Signaled { signal, core_dumped }));
+    for outcome in outcomes.chain(deaths) {
+        let signal = match outcome {
+            Outcome::Signaled { signal, .. } => signal,
+            Outcome::Exited(code) => Signo::new(i32::from(code) - 128).unwrap_or(Signo::TERM),
+            Outcome::NotStarted(_) => panic!("only ends of what ran"),
+        };
+        for zombie in [pending(python(), signal), python(), opaque(python()), omitted(not_init(python()))] {
+            all.push((outcome, zombie.clone()));
+            let now = event(signal, 4);
+            for event in [now.clone(), event(Signo::TERM, 4), event(signal, 180_000)] {
+                for event in [handled(event.clone()), unhandled(event.clone()), not_heeded(event.clone()), event] {
+                    all.push((outcome, got(zombie.clone(), event)));
+                }
+            }
+            for origin in [Origin::Terminal, bash(), Origin::Claimed(0), Origin::Own] {
+                all.push((outcome, got(zombie.clone(), by(origin, now.clone()))));
+            }
+            for fate in [Fate::Dropped, Fate::Direct, Fate::Failed(3), Fate::Sent(Signo::KILL)] {
+                all.push((outcome, got(zombie.clone(), rewritten(fate, now.clone()))));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_end_has_a_diagnosis_in_plain_lines() {
+    for (outcome, evidence) in everything() {
+        let diagnosis = diagnose(&outcome, &evidence);
+        let id = diagnosis.cause.id;
+        assert!(!diagnosis.verdict.is_empty() && !diagnosis.next.is_empty(), "{id}");
+        let status = format!("status {}", outcome.exit_status());
+        assert!(diagnosis.verdict.contains(&status), "{}", diagnosis.verdict);
+        let Diagnosis { verdict, evidence: facts, ruled_out, not_known, next, notes, .. } = &diagnosis;
+        let notes = notes.iter().map(|note| &note.summary);
+        let items = facts.iter().chain(ruled_out).chain(not_known).chain(notes).chain([verdict, next]);
+        for item in items {
+            assert!(item.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{id}: {item}");
+            // `; ` joins items.
+            assert!(!item.contains("; ") && !item.contains("  ") && !item.ends_with(' '), "{id}: {item}");
+        }
+        assert!(verdict.len() < 250, "{verdict}");
+    }
+}
+
+#[test]
+fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
+    const FAULTS: [&str; 6] = ["segfault", "aborted", "bus-error", "illegal-instruction", "trap", "divide-by-zero"];
+    for (outcome, evidence) in everything() {
+        let diagnosis = diagnose(&outcome, &evidence);
+        let (id, verdict) = (diagnosis.cause.id, &diagnosis.verdict);
+        match outcome {
+            Outcome::Signaled { signal, .. } => {
+                let case = Case { outcome: &outcome, evidence: &evidence };
+                assert!(case.delivered(signal).is_none() || !FAULTS.contains(&id), "{verdict}");
+                assert!(diagnosis.confidence != Certain || id == "seccomp-killed", "{verdict}");
+            }
+            Outcome::Exited(_) => {
+                assert!(
+                    !verdict.starts_with("python3 was killed") && !verdict.starts_with("python3 was ended"),
+                    "{verdict}"
+                );
+                assert!(diagnosis.confidence != Certain || id == "completed", "{verdict}");
+            }
+            Outcome::NotStarted(_) => assert!(verdict.starts_with("cannot start "), "{verdict}"),
+        }
+        if id == "completed" && diagnosis.confidence == Certain {
+            assert!(evidence.signals.is_empty() && evidence.signals_omitted == 0);
+        }
+    }
+}
