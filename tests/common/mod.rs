@@ -216,6 +216,10 @@ impl Rinit {
         self.mount(Path::new("none"), target.as_ref(), "tmpfs", 0, options)
     }
 
+    pub fn noexec_tmpfs(self, target: impl AsRef<Path>) -> Self {
+        self.mount(Path::new("none"), target.as_ref(), "tmpfs", libc::MS_NOEXEC, "")
+    }
+
     fn mount(self, source: &Path, target: &Path, kind: &str, flags: u64, options: &str) -> Self {
         assert!(self.mode != Mode::Subreaper, "a plain child has the mounts of the test");
         let c = |bytes: &[u8]| CString::new(bytes).unwrap();
