@@ -207,6 +207,9 @@ impl Search {
             match exec(path) {
                 // Not here.
                 Errno::ENOENT | Errno::ENOTDIR => {}
+                // A directory that this user may not search: nothing was found there. (execvp's EACCES would make it
+                // "found, but not executable".)
+                Errno::EACCES if nix::sys::stat::stat(path).is_err() => {}
                 // Not from here: it may still be in another directory. Unreachable directories are no reason to stop.
                 errno @ (Errno::EACCES
                 | Errno::ELOOP

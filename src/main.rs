@@ -13,12 +13,12 @@ use nix::unistd::getpid;
 
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
-use rinit::diagnose::diagnose;
+use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::files::Inspection;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
-use rinit::report::{Report, escape};
+use rinit::report::Report;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
 use rinit::supervise::{Ended, Supervisor};
@@ -259,7 +259,7 @@ impl Run {
         if let Some(log) = &self.log {
             let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
             log.write(self.config.report_size, plain_success, |limit| {
-                Some(report.render(self.config.format, limit)).filter(|report| report.len() <= limit)
+                Some(report.render(self.config.format, limit)).filter(|report| !report.is_empty())
             });
         }
         if !self.config.quiet {
@@ -268,10 +268,10 @@ impl Run {
     }
 }
 
-/// PROGRAM's name for a line of the log: its first word alone, since the rest may be secret.
+/// PROGRAM's name for a line of the log.
 fn name_of(arguments: Arguments, program: usize) -> String {
     let name = arguments.get(program).unwrap_or_default().to_bytes();
-    escape(name.split(u8::is_ascii_whitespace).next().unwrap_or_default())
+    wording::name(public_part(name))
 }
 
 fn seconds_since_1970() -> u64 {

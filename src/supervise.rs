@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::child::{Placement, Started, foreground, pass_terminal};
+use crate::diagnose::wording;
 use crate::evidence::process::{Proc, Status};
 use crate::evidence::{Fate, SignalEvent, Usage};
 use crate::outcome::Outcome;
@@ -192,7 +193,7 @@ impl Supervisor<'_> {
                 }
             },
         };
-        log::debug!("{} from {origin:?}: {fate:?}", received.signal);
+        log::debug!("{} {}{}", received.signal, wording::origin(&origin), what_became(fate, received.signal));
         history.push(SignalEvent { signal: received.signal, origin, at, fate, snapshot });
     }
 
@@ -249,6 +250,17 @@ impl Supervisor<'_> {
         if !stopped {
             continue_after_ctrl_z(program, signal);
         }
+    }
+}
+
+/// To follow the signal and its sender in a line of the log.
+fn what_became(fate: Fate, received: Signo) -> String {
+    match fate {
+        Fate::Sent(signal) if signal == received => ": passed on".to_owned(),
+        Fate::Sent(signal) => format!(": passed on as {signal}"),
+        Fate::Dropped => ": dropped".to_owned(),
+        Fate::Direct => ": PROGRAM has it already".to_owned(),
+        Fate::Failed(errno) => format!(": not passed on, {}", Errno::from_raw(errno).desc()),
     }
 }
 

@@ -62,7 +62,7 @@ enum Step {
     Fd(i32, OwnedFd),
     Close(i32),
     Uid(u32),
-    Hide(CString),
+    Mount { source: CString, target: CString, kind: CString, flags: u64, options: CString },
 }
 
 /// A run to be.
@@ -202,10 +202,35 @@ impl Rinit {
         self.step(Step::Uid(uid))
     }
 
-    /// An empty file system over `directory`; for PID 1, which has mounts of its own.
+    /// An empty file system over `directory`.
     pub fn hide(self, directory: &str) -> Self {
-        assert!(self.mode != Mode::Subreaper, "that would hide it from everybody");
-        self.step(Step::Hide(CString::new(directory).unwrap()))
+        self.tmpfs(directory, "")
+    }
+
+    /// Mounts the file or directory `source` at `target`, in the mount namespace of this PID 1 alone.
+    pub fn bind(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
+        self.mount(source.as_ref(), target.as_ref(), "", libc::MS_BIND | libc::MS_REC, "")
+    }
+
+    pub fn bind_read_only(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
+        let flags = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
+        let target = target.as_ref();
+        self.bind(source, target).mount(Path::new("none"), target, "", flags, "")
+    }
+
+    pub fn tmpfs(self, target: impl AsRef<Path>, options: &str) -> Self {
+        self.mount(Path::new("none"), target.as_ref(), "tmpfs", 0, options)
+    }
+
+    pub fn noexec_tmpfs(self, target: impl AsRef<Path>) -> Self {
+        self.mount(Path::new("none"), target.as_ref(), "tmpfs", libc::MS_NOEXEC, "")
+    }
+
+    fn mount(self, source: &Path, target: &Path, kind: &str, flags: u64, options: &str) -> Self {
+        assert!(self.mode != Mode::Subreaper, "a plain child has the mounts of the test");
+        let c = |bytes: &[u8]| CString::new(bytes).unwrap();
+        let [source, target] = [source, target].map(|path| c(path.as_os_str().as_bytes()));
+        self.step(Step::Mount { source, target, kind: c(kind.as_bytes()), flags, options: c(options.as_bytes()) })
     }
 
     /// A new session for the plain child too.
