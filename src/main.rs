@@ -136,6 +136,8 @@ struct Run {
     config: Config,
     is_init: bool,
     log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
     evidence: Evidence,
     start: Instant,
 }
@@ -143,12 +145,15 @@ struct Run {
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
         let is_init = prepare(&config);
-        let log = match config.report {
-            ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, is_init),
+        let (log, warning) = match config.report {
+            ReportWhen::Never => (None, None),
+            ReportWhen::Always | ReportWhen::Failure => match TerminationLog::open(&config.termination_log, is_init) {
+                Ok(log) => (log, None),
+                Err(warning) => (None, Some(warning)),
+            },
         };
         let evidence = Evidence { is_init, started: seconds_since_1970(), ..Evidence::default() };
-        Self { arguments, program, config, is_init, log, evidence, start: Instant::now() }
+        Self { arguments, program, config, is_init, log, warning, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
@@ -163,6 +168,9 @@ impl Run {
         let signals = SignalFd::new().map_err(|errno| StartError { stage: Stage::Prepare, errno: errno as i32 });
         let started = signals.and_then(|signals| Ok((command.start(inherited, placement)?, signals)));
         logging::start(&self.config.log_filter);
+        if let Some(warning) = self.warning.take() {
+            log::warn!("{warning}");
+        }
         // PROGRAM was to be started here; rinit leaves.
         let directory = std::env::current_dir().unwrap_or_default();
         let outcome = match started {
