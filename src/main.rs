@@ -145,6 +145,8 @@ struct Run {
     config: Config,
     pid: i32,
     log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
     evidence: Evidence,
     start: Instant,
 }
@@ -152,12 +154,17 @@ struct Run {
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
         let pid = prepare(&config);
-        let log = match config.report {
-            ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, pid == INIT),
+        let (log, warning) = match config.report {
+            ReportWhen::Never => (None, None),
+            ReportWhen::Always | ReportWhen::Failure => {
+                match TerminationLog::open(&config.termination_log, pid == INIT) {
+                    Ok(log) => (log, None),
+                    Err(warning) => (None, Some(warning)),
+                }
+            }
         };
         let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
-        Self { arguments, program, config, pid, log, evidence, start: Instant::now() }
+        Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
@@ -174,6 +181,9 @@ impl Run {
         logging::start(&self.config.log_filter);
         // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
         let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
+        if let Some(warning) = self.warning.take() {
+            log::warn!("{warning}");
+        }
         let outcome = match started {
             Ok((started, signals)) => self.supervise(&started, &signals, placement),
             Err(error) => Outcome::NotStarted(error),

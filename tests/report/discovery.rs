@@ -80,6 +80,8 @@ fn a_missing_directory_is_worth_a_warning_only_if_it_was_named() {
         );
         assert_eq!(kind(report.trim_end()), Kind::Text);
     }
+    let ended = Rinit::as_init().env("RINIT_LOG", "error").args(["-q"]).log(&missing).sh("exit 3").run();
+    assert_eq!(ended.assert_code(3).stderr(), "");
     assert!(!dev.log().exists() && !dir.join("no").exists());
 }
 

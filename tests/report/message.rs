@@ -136,6 +136,19 @@ fn an_older_report_is_dropped_first() {
     });
 }
 
+/// `docker restart` with a file of the host's mounted. Kubernetes has a new one for every start.
+#[test]
+fn an_older_report_in_a_mounted_file_is_dropped_by_pid_1_alone() {
+    let dir = TempDir::new();
+    let (dev, log) = (Dev::with_log(&dir), older(&dir, "", "text"));
+    Rinit::as_init().default_log(&dev).bind(&log, DEFAULT).sh("exit 3").run().assert_code(3);
+    assert_report(&log, "status 3");
+    // Elsewhere it may be that of a rinit inside or beside this one.
+    let run = Rinit::as_init().init("/bin/sh").default_log(&dev).bind(&log, DEFAULT);
+    run.args(["-c", "\"$0\" sh -c 'exit 4'; exit $?"]).args([rinit()]).run().assert_code(4);
+    assert_report(&log, "status 3");
+}
+
 #[test]
 fn an_older_report_is_gone_before_the_program_starts() {
     let dir = TempDir::new();

@@ -104,6 +104,18 @@ fn a_file_that_may_not_be_written() {
     }
 }
 
+/// Opened for writing alone, a FIFO waits for its reader.
+#[test]
+fn a_fifo_that_may_be_written_and_not_read() {
+    if is_root("another user") {
+        let dir = TempDir::new();
+        let fifo = dir.join("fifo");
+        make_fifo(&fifo);
+        fs::set_permissions(&fifo, PermissionsExt::from_mode(0o222)).unwrap();
+        each(PLACES, |place| warns(place().uid(NOBODY), &fifo, "No such device or address"));
+    }
+}
+
 #[test]
 fn a_file_that_may_be_written_and_not_read() {
     if !is_root("another user") {

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::{self, Ended, Io, NOBODY, PLACES, Rinit, Running, TempDir, each, is_root, proc};
@@ -40,7 +39,7 @@ fn is_whole(report: &[u8]) {
 }
 
 /// Fills what `fd` leads to, through a description of its own where there can be one.
-fn fill(fd: &OwnedFd) {
+pub fn fill(fd: &OwnedFd) {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let mut own = File::options().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).unwrap();
     for size in [4096, 1] {
@@ -87,7 +86,7 @@ fn fifo() -> (OwnedFd, OwnedFd) {
 const PIPES: [fn() -> (OwnedFd, OwnedFd); 2] = [common::pipe, fifo];
 
 /// Everywhere, with either pipe.
-fn each_pipe(test: impl Fn(fn() -> Rinit, (OwnedFd, OwnedFd)) + Sync) {
+pub fn each_pipe(test: impl Fn(fn() -> Rinit, (OwnedFd, OwnedFd)) + Sync) {
     each(PLACES.into_iter().flat_map(|place| PIPES.map(|pipe| (place, pipe))), |(place, pipe)| test(place, pipe()));
 }
 
@@ -180,40 +179,34 @@ fn a_reader_that_resumes_gets_the_whole_report() {
     });
 }
 
-/// A reader that takes a little at a time, and other writers that are quicker than rinit, whatever poll(2) has said.
+/// Room for poll(2) is gone again when rinit writes: other writers wait for it in the kernel, and are quicker.
 #[test]
 fn other_writers_that_take_the_room() {
     each_pipe(|place, (read_end, write_end)| {
         fill(&write_end);
-        let stop = AtomicBool::new(false);
+        let run = place().stderr(Io::Fd(write_end.try_clone().unwrap())).stdin(Io::Pipe);
+        let mut run = run.sh("read line; exit 3").spawn();
+        run.program();
         std::thread::scope(|scope| {
-            for _ in 0..4 {
+            for _ in 0..3 {
                 let mut writer = File::from(write_end.try_clone().unwrap());
-                // E(read_end, write_end) ends it.
+                // EPIPE ends it.
                 scope.spawn(move || while writer.write_all(&[b'x'; 4096]).is_ok() {});
             }
+            drop(write_end);
             let mut reader = File::from(read_end);
-            let stop = &stop;
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let _ = reader.read(&mut [0; 4096]);
-                }
-            });
-            let _end = at_the_end(|| stop.store(true, Ordering::Relaxed));
-            ends_in_time(place().stderr(Io::Fd(write_end)));
+            run.write_stdin(b"\n");
+            waits_for_room(&mut run);
+            // Some room, a few times, and then none any more.
+            for _ in 0..3 {
+                let _ = reader.read(&mut [0; 4096]);
+            }
+            let since = Instant::now();
+            run.wait().assert_code(3);
+            assert!(since.elapsed() < PATIENCE + SLACK, "{:?}", since.elapsed());
+            drop(reader);
         });
     });
-}
-
-/// Calls `f` also when the test fails.
-fn at_the_end<F: Fn()>(f: F) -> impl Drop {
-    struct Guard<F: Fn()>(F);
-    impl<F: Fn()> Drop for Guard<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
-    }
-    Guard(f)
 }
 
 #[test]
@@ -300,13 +293,13 @@ fn a_terminal_that_rinit_may_not_open_again() {
         drop(kept);
     });
     // Full to the last byte, and with every little room left that could make a write wait.
-    each([0_usize, 1, 2, 63, 64, 65, 100, 200], |room| {
+    each([0_usize, 1, 64, 200, 255, 256, 257, 300, 511, 512, 1000, 1024, 2048, 4095, 4096, 8192, 20000], |room| {
         let (ours, theirs) = terminal();
         unsafe { libc::fchmod(theirs.as_raw_fd(), 0o600) };
         fill(&theirs);
         let mut emulator = File::from(ours);
         if room > 0 {
-            emulator.read_exact(&mut vec![0; room]).unwrap();
+            let _ = emulator.read(&mut vec![0; room]).unwrap();
         }
         ends_in_time(Rinit::as_init().uid(NOBODY).stderr(Io::Fd(theirs)));
     });
