@@ -53,7 +53,7 @@ fn run(arguments: Arguments) -> u8 {
 }
 
 fn fail(message: &str) -> u8 {
-    stderr::log_line(format!("rinit: {message}\n").as_bytes());
+    stderr::write_report(format!("rinit: {message}\n").as_bytes());
     OWN_FAILURE
 }
 
