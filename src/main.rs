@@ -2,10 +2,10 @@
 
 #![no_main]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -14,11 +14,13 @@ use nix::unistd::getpid;
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::{diagnose, public_part, wording};
+use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
 use rinit::report::Report;
+use rinit::signals::Signo;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
 use rinit::supervise::{Ended, Supervisor};
@@ -163,7 +165,12 @@ impl Run {
                 }
             }
         };
-        let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
+        let evidence = Evidence {
+            is_init: pid == INIT,
+            group: config.group,
+            started: seconds_since_1970(),
+            ..Evidence::default()
+        };
         Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
@@ -193,7 +200,8 @@ impl Run {
 
     fn supervise(&mut self, started: &Started, signals: &SignalFd, placement: Placement) -> Outcome {
         let log = self.log.as_ref().map(TerminationLog::descriptor);
-        let mut keep = [signals.as_fd().as_raw_fd(), started.descriptor(), log.unwrap_or(started.descriptor())];
+        let pipe = started.descriptor().as_raw_fd();
+        let mut keep = [signals.as_fd().as_raw_fd(), pipe, log.unwrap_or(pipe)];
         release_inherited(self.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
         let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
@@ -207,7 +215,7 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, history, reaped } = supervisor.run(started);
+        let Ended { outcome, usage, zombie, executed, death, history, reaped } = supervisor.run(started);
         let (signals, signals_omitted) = history.into_events();
         self.evidence = Evidence {
             pid: Some(started.pid),
@@ -216,6 +224,8 @@ impl Run {
             signals,
             signals_omitted,
             zombie,
+            executed,
+            death,
             reaped,
             left: proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() }),
             ..std::mem::take(&mut self.evidence)
@@ -259,7 +269,16 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.unwrap_or_default()));
+            evidence.inspection =
+                Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
+        }
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } = outcome {
+            // What dies in its execve has no /proc/PID/exe any more.
+            let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
+            let exe = exe.or_else(|| {
+                child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
+            });
+            evidence.elf = exe.and_then(|exe| Elf::read(OsStr::from_bytes(&exe).as_ref()));
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {

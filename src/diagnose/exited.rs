@@ -1,9 +1,52 @@
 //! Exits that no request explains. An exit is never a death by signal, whatever its number.
 
-use super::case::Case;
-use super::{Confidence, Diagnosis, registry, wording};
+use std::time::Duration;
+
+use super::case::{Case, program_label, survivors};
+use super::{Confidence, Diagnosis, programs, registry, wording};
+use crate::evidence::death::Executed;
+use crate::evidence::process::Process;
 use crate::signals::Signo;
 use Confidence::{Certain, Likely, Possible, Unknown};
+
+/// Exit 0 soon after the start with no signal, and processes are left that are the program's own by name, or that are
+/// known to go to the background. They may have been meant to be left: likely.
+pub(super) fn daemonised(case: &Case<'_>) -> Option<Diagnosis> {
+    const SOON: Duration = Duration::from_secs(10);
+    let evidence = case.evidence;
+    case.code().filter(|code| *code == 0 && evidence.signals.is_empty() && case.all_signals_known())?;
+    let left: Vec<_> = survivors(evidence)?.into_iter().filter(|process| !case.is_injected(process)).collect();
+    if evidence.duration > SOON {
+        return None;
+    }
+    let label = program_label(case.outcome, evidence);
+    let exe = evidence.executed.as_ref().and_then(Executed::name).filter(|name| !programs::is_shell(name));
+    // A shell that leaves a part of itself behind is a script with "&", not a daemon.
+    let own = |name: &[u8]| {
+        !programs::is_shell(name)
+            && (programs::same(name, label.as_bytes()) || exe.is_some_and(|exe| programs::same(name, exe)))
+    };
+    let is_daemon = |process: &&&Process| own(&process.name) || programs::foreground(&process.name).is_some();
+    let daemon = left.iter().find(is_daemon)?;
+    let (program, status, lifetime, name) =
+        (case.program(), case.status(), case.lifetime(), wording::name(&daemon.name));
+    let same = left.iter().filter(|process| process.name == daemon.name).count();
+    let processes = wording::count(same, &format!("{name} process"), &format!("{name} processes"));
+    let verdict = format!(
+        "{program} finished with {status} {lifetime} and left {processes} running: most likely it went to the background, which ends the container"
+    );
+    let how = match programs::foreground(&daemon.name).or_else(|| exe.and_then(programs::foreground)) {
+        Some(option) => format!("run it in the foreground: {option}"),
+        None => {
+            "run it in the foreground: most daemons have an option for it (-F, -f, --foreground, --nodaemon)".to_owned()
+        }
+    };
+    Some(
+        Diagnosis::new(&registry::DAEMONISED, Likely, verdict)
+            .evidence("no signal came through rinit, it ended by itself. A container ends when its first program ends")
+            .next(how),
+    )
+}
 
 /// Exit 0, and no request to stop passed through rinit. Certain if no signal reached it through rinit at all: the
 /// cause claims no more than that.

@@ -7,6 +7,7 @@ mod exited;
 mod faults;
 mod killed;
 mod not_started;
+mod programs;
 pub mod registry;
 mod stopped;
 #[cfg(test)]
@@ -189,10 +190,13 @@ const RULES: &[Rule] = &[
     killed::seccomp_killed,
     stopped::from_terminal,
     stopped::terminated_by_process,
+    stopped::shell_kept_signal,
     stopped::by_passed_on_signal,
     stopped::terminated_from_inside,
     stopped::interrupted,
     stopped::hangup,
+    faults::truncated_binary,
+    faults::shm_full,
     faults::fault,
     faults::bad_system_call,
     faults::broken_pipe,
@@ -204,6 +208,7 @@ const RULES: &[Rule] = &[
     stopped::by_own_code,
     stopped::cleanly,
     stopped::failed,
+    exited::daemonised,
     exited::completed,
     exited::descendant_killed,
 ];

@@ -34,12 +34,15 @@ causes! {
     NOT_STARTED "not-started" Unknown "the program could not be started";
     // Killed by a filter, or on request.
     SECCOMP_KILLED "seccomp-killed" Platform "seccomp killed it for a system call";
+    SHELL_KEPT_SIGNAL "shell-kept-signal" Config "a shell took the signal, the program behind it did not get it";
     INTERRUPTED_FROM_TERMINAL "interrupted-from-terminal" Request "a key pressed at the terminal ended it";
     HANGUP "hangup" Request "its terminal went away";
     TERMINATED_FROM_INSIDE "terminated-from-inside" Request "SIGTERM that no request from outside explains";
     STOPPED_BY_OWN_HANDLER "stopped-by-own-handler" Request "it handled the signal, then reported it by its status";
     STOPPED_WITHOUT_HANDLER "stopped-without-handler" Request "the signal's default action ended it";
     // Faults.
+    TRUNCATED_BINARY "truncated-binary" Image "the program's file is cut off";
+    SHM_FULL "shm-full" Limit "shared memory or another tmpfs was full";
     SEGFAULT "segfault" App "it accessed memory that it may not access";
     ABORTED "aborted" App "it gave up by itself with abort()";
     BUS_ERROR "bus-error" App "a memory mapping could not be accessed";
@@ -57,6 +60,7 @@ causes! {
     // Exited.
     STOPPED_CLEANLY "stopped-cleanly" Request "it was asked to stop and ended with status 0";
     STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure";
+    DAEMONISED "daemonised" Config "it put itself in the background, and its first process ended";
     COMPLETED "completed" App "it ended with status 0, not asked to stop through rinit";
     DESCENDANT_KILLED "descendant-killed" Unknown "its status is one that shells use for a command killed by a signal";
     EXIT_ERROR "exit-error" App "it ended with a failure of its own";

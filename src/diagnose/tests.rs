@@ -1,11 +1,14 @@
 //! Every rule from a table, then everything that can be enumerated.
 
+mod stopping;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
 use crate::evidence::files::{Candidate, FileFacts, Inspection};
 use crate::evidence::process::{Process, Status};
+use crate::evidence::snapshot::Snapshot;
 use crate::evidence::{Command, Fate, SignalEvent, Usage};
 use crate::outcome::{Stage, StartError};
 use crate::signals::{Origin, Sender, SignalSet, Signo};
@@ -56,21 +59,25 @@ pub(crate) fn event(signal: Signo, before_end: u64) -> SignalEvent {
     SignalEvent { signal, origin: Origin::Outside, at, fate: Fate::Sent(signal), snapshot: None }
 }
 
+fn seen(status: Status) -> Option<Snapshot> {
+    Some(Snapshot { status, ..Snapshot::default() })
+}
+
 fn handled(mut event: SignalEvent) -> SignalEvent {
     let caught = Some(SignalSet(0).with(event.signal));
-    event.snapshot = Some(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
+    event.snapshot = seen(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
     event
 }
 
 fn unhandled(mut event: SignalEvent) -> SignalEvent {
     let none = Some(SignalSet(0));
-    event.snapshot = Some(Status { caught: none, ignored: none, ..Status::default() });
+    event.snapshot = seen(Status { caught: none, ignored: none, ..Status::default() });
     event
 }
 
 fn not_heeded(mut event: SignalEvent) -> SignalEvent {
     let ignored = Some(SignalSet(0).with(event.signal));
-    event.snapshot = Some(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
+    event.snapshot = seen(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
     event
 }
 
@@ -449,7 +456,7 @@ fn exited() -> Vec<Row> {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started(), signalled(), exited()].into_iter().flatten().collect()
+    [not_started(), signalled(), exited(), stopping::rows()].into_iter().flatten().collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
@@ -619,7 +626,7 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
 
 #[test]
 fn every_end_has_a_diagnosis_in_plain_lines() {
-    for (outcome, evidence) in everything() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
         let diagnosis = diagnose(&outcome, &evidence);
         let id = diagnosis.cause.id;
         assert!(!diagnosis.verdict.is_empty() && !diagnosis.next.is_empty(), "{id}");
@@ -640,26 +647,24 @@ fn every_end_has_a_diagnosis_in_plain_lines() {
 #[test]
 fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
     const FAULTS: [&str; 6] = ["segfault", "aborted", "bus-error", "illegal-instruction", "trap", "divide-by-zero"];
-    for (outcome, evidence) in everything() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
         let diagnosis = diagnose(&outcome, &evidence);
         let (id, verdict) = (diagnosis.cause.id, &diagnosis.verdict);
         match outcome {
             Outcome::Signaled { signal, .. } => {
                 let case = Case { outcome: &outcome, evidence: &evidence };
                 assert!(case.delivered(signal).is_none() || !FAULTS.contains(&id), "{verdict}");
-                assert!(diagnosis.confidence != Certain || id == "seccomp-killed", "{verdict}");
             }
             Outcome::Exited(_) => {
                 assert!(
                     !verdict.starts_with("python3 was killed") && !verdict.starts_with("python3 was ended"),
                     "{verdict}"
                 );
-                assert!(diagnosis.confidence != Certain || id == "completed", "{verdict}");
             }
             Outcome::NotStarted(_) => assert!(verdict.starts_with("cannot start "), "{verdict}"),
         }
-        if id == "completed" && diagnosis.confidence == Certain {
-            assert!(evidence.signals.is_empty() && evidence.signals_omitted == 0);
+        if diagnosis.confidence == Certain && !matches!(outcome, Outcome::NotStarted(_)) {
+            assert!(stopping::proves(id, &outcome, &evidence), "{verdict}");
         }
     }
 }
