@@ -13,12 +13,12 @@ use nix::unistd::getpid;
 
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
-use rinit::diagnose::diagnose;
+use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::files::Inspection;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
-use rinit::report::{Report, escape};
+use rinit::report::Report;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
 use rinit::supervise::{Ended, Supervisor};
@@ -146,6 +146,8 @@ struct Run {
     config: Config,
     pid: i32,
     log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
     evidence: Evidence,
     start: Instant,
 }
@@ -153,12 +155,17 @@ struct Run {
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
         let pid = prepare(&config);
-        let log = match config.report {
-            ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, pid == INIT),
+        let (log, warning) = match config.report {
+            ReportWhen::Never => (None, None),
+            ReportWhen::Always | ReportWhen::Failure => {
+                match TerminationLog::open(&config.termination_log, pid == INIT) {
+                    Ok(log) => (log, None),
+                    Err(warning) => (None, Some(warning)),
+                }
+            }
         };
         let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
-        Self { arguments, program, config, pid, log, evidence, start: Instant::now() }
+        Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
@@ -175,6 +182,9 @@ impl Run {
         logging::start(&self.config.log_filter);
         // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
         let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
+        if let Some(warning) = self.warning.take() {
+            log::warn!("{warning}");
+        }
         let outcome = match started {
             Ok((started, signals)) => self.supervise(&started, &signals, placement),
             Err(error) => Outcome::NotStarted(error),
@@ -260,7 +270,7 @@ impl Run {
         if let Some(log) = &self.log {
             let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
             log.write(self.config.report_size, plain_success, |limit| {
-                Some(report.render(self.config.format, limit)).filter(|report| report.len() <= limit)
+                Some(report.render(self.config.format, limit)).filter(|report| !report.is_empty())
             });
         }
         if !self.config.quiet {
@@ -269,10 +279,10 @@ impl Run {
     }
 }
 
-/// PROGRAM's name for a line of the log: its first word alone, since the rest may be secret.
+/// PROGRAM's name for a line of the log.
 fn name_of(arguments: Arguments, program: usize) -> String {
     let name = arguments.get(program).unwrap_or_default().to_bytes();
-    escape(name.split(u8::is_ascii_whitespace).next().unwrap_or_default())
+    wording::name(public_part(name))
 }
 
 fn seconds_since_1970() -> u64 {

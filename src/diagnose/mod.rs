@@ -16,7 +16,7 @@ pub mod wording;
 use crate::evidence::Evidence;
 use crate::outcome::Outcome;
 use case::Case;
-pub use case::{program_label, survivors, went_well};
+pub use case::{program_label, public_part, survivors, went_well};
 
 /// How far the evidence carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,33 +40,30 @@ enum Message {
         length: usize,
         ends_line: bool,
     },
-    /// It has to stay alone: JSON, a nested rinit's report, or no room left.
+    /// It has to stay alone: JSON, or a nested rinit's report.
     Alone,
 }
 
 impl TerminationLog {
     /// Opens the file before PROGRAM starts, so that nothing that PROGRAM does to the path leads the report elsewhere.
-    /// Without blocking (a FIFO), without following a link, regular files only. `None` where there is none to be had.
-    #[must_use]
-    pub fn open(setting: &Setting, is_init: bool) -> Option<Self> {
+    /// Without blocking (a FIFO), without following a link, regular files only. `None` where none is wanted, or none
+    /// is to be had at a path that nobody named.
+    ///
+    /// # Errors
+    /// Why there is none at the path that was named by hand, for a warning.
+    pub fn open(setting: &Setting, is_init: bool) -> Result<Option<Self>, String> {
         let (path, by_hand) = match setting {
-            Setting::Off => return None,
+            Setting::Off => return Ok(None),
             Setting::Path(path) => (PathBuf::from(path), true),
             Setting::Default => (default_path(is_init), false),
         };
         let log = match Self::open_regular(&path) {
             Ok(file) => Self { file, path },
-            Err(errno) if by_hand => {
-                // Logging has not started yet, and this is the one line that has to be said.
-                super::stderr::log_line(
-                    format!("rinit: warn: no termination log at {}: {}\n", escaped(&path), errno.desc()).as_bytes(),
-                );
-                return None;
-            }
-            Err(_) => return None,
+            Err(errno) if by_hand => return Err(format!("no termination log at {}: {}", escaped(&path), errno.desc())),
+            Err(_) => return Ok(None),
         };
         log.drop_older_report(is_init);
-        Some(log)
+        Ok(Some(log))
     }
 
     fn open_regular(path: &Path) -> Result<File, Errno> {
@@ -118,7 +115,7 @@ impl TerminationLog {
         let (room, newline) = match self.message()? {
             Message::None => (CAPACITY, false),
             Message::Text { length, ends_line } if !only_if_empty => {
-                (CAPACITY.saturating_sub(length + usize::from(!ends_line)), !ends_line)
+                (CAPACITY.saturating_sub(length).saturating_sub(usize::from(!ends_line)), !ends_line)
             }
             Message::Text { .. } | Message::Alone => return Ok(()),
         };
@@ -153,15 +150,14 @@ impl TerminationLog {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 return Ok(match length {
                     0 => Message::None,
-                    1..CAPACITY => Message::Text { length, ends_line: false },
-                    _ => Message::Alone,
+                    _ => Message::Text { length, ends_line: false },
                 });
             }
             Err(errno) => return Err(errno),
         };
         Ok(match content.last() {
             None => Message::None,
-            _ if content.len() >= CAPACITY || is_json(&content) || find_report(&content).is_some() => Message::Alone,
+            _ if is_json(&content) || find_report(&content).is_some() => Message::Alone,
             last => Message::Text { length: content.len(), ends_line: last == Some(&b'\n') },
         })
     }

@@ -173,6 +173,19 @@ pub fn queue(pid: i32, signal: Signo, value: u64) -> Result<(), Errno> {
     Errno::result(sent).map(drop)
 }
 
+/// Sends `signal` (TSTP, TTIN or TTOU), whose default action is to stop, to `pid` (0: rinit's group), and lets it stop
+/// rinit. Returns after a SIGCONT, or at once: the kernel stops no process of an orphaned group, because no shell is
+/// there to continue it (setpgid(2)). Says whether the SIGCONT came.
+pub fn stop_by(pid: i32, signal: Signo) -> bool {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is installed.
+    let _ = Signal::try_from(signal.raw()).and_then(|signal| unsafe { sigaction(signal, &action) });
+    let _ = kill(pid, signal);
+    set_mask(SignalSet(!SignalSet::default().with(signal).0));
+    set_mask(SignalSet::ALL);
+    is_pending(Signo::CONT)
+}
+
 /// Whether `signal` waits to be read.
 #[must_use]
 pub fn is_pending(signal: Signo) -> bool {
