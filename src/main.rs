@@ -28,7 +28,7 @@ use rinit::sys::entry::Arguments;
 use rinit::sys::heap::Heap;
 use rinit::sys::signal::{Inherited, SignalFd};
 use rinit::sys::{descriptor, process};
-use rinit::{install, logging};
+use rinit::{check, install, logging};
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -47,6 +47,7 @@ fn run(arguments: Arguments) -> u8 {
     match cli::parse(arguments.to_os_strings(), &|name| std::env::var_os(name)) {
         Ok(Action::Run { config, program }) => Run::new(arguments, program, config).run(&inherited),
         Ok(Action::Pause(config)) => pause(&config),
+        Ok(Action::Check(config)) => print(check::check(&config.termination_log, config.format, &inherited).as_bytes()),
         Ok(Action::StandAside { program }) => stand_aside(arguments, program, &inherited),
         Ok(Action::Print(text)) => print(text.as_bytes()),
         Ok(Action::Install(path)) => install::install(path.as_ref()).map_or_else(|error| fail(&error), |()| 0),

@@ -360,8 +360,19 @@ fn filters_are_those_of_env_logger() {
 }
 
 #[test]
+fn check_takes_settings_and_no_program() {
+    assert_eq!(read(&["--check"], &[("RINIT_OFF", "1")]), Ok(Action::Check(default_config())));
+    let json = Config { format: Format::Json, stderr_format: Format::Json, ..default_config() };
+    assert_eq!(read(&["--format=json", "--check"], &[]), Ok(Action::Check(json)));
+    refused(&["--check", "sh"], &[], "--check: takes no PROGRAM");
+    refused(&["--check", "-P"], &[], "--check: cannot go with --install or --pause");
+    refused(&["--check", "--install=/x"], &[], "--check: cannot go with --install or --pause");
+    refused(&["--check"], &[("RINIT_FORMAT", "yaml")], "RINIT_FORMAT: \"yaml\" is neither text nor json");
+}
+
+#[test]
 fn unknown_flags_are_refused_without_their_values() {
-    for flag in ["--tail", "--tail-stdout", "--explain", "--check", "--stop-timeout", "--stop-signal", "--drain"] {
+    for flag in ["--tail", "--tail-stdout", "--explain", "--stop-timeout", "--stop-signal", "--drain"] {
         refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
         refused(&[&format!("{flag}=20"), "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
     }

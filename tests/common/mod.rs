@@ -14,6 +14,7 @@
 
 pub mod proc;
 mod running;
+pub mod schema;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
