@@ -29,6 +29,8 @@ pub enum Action {
     },
     /// `--help`, `--version`, `--license`: print this to stdout and exit 0.
     Print(&'static str),
+    /// `--check`: print what rinit sees here and exit 0.
+    Check(Config),
     /// `--install PATH`.
     Install(OsString),
     /// `--explain WHAT...`: print what these mean to stdout and exit 0.
@@ -166,6 +168,7 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
             Long("termination-log") => flags.termination_log = Some(path(&mut words, off, "--termination-log")?),
             Long("show-args") => flags.show_args = true,
             Short('P') | Long("pause") => flags.pause = true,
+            Long("check") => flags.check = true,
             Long("install") => flags.install = Some(path(&mut words, off, "--install")?),
             Long("explain") => return explain(&mut words, flags.format),
             Short('h') | Long("help") => return Ok(Action::Print(HELP)),
@@ -182,6 +185,13 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
     }
 
     let off = switched_off?;
+    if flags.check {
+        return match (program, flags.install.is_some() || flags.pause) {
+            (None, false) => Ok(Action::Check(flags.config(env)?)),
+            (Some(_), _) => Err(UsageError("--check: takes no PROGRAM".into())),
+            (None, true) => Err(UsageError("--check: cannot go with --install or --pause".into())),
+        };
+    }
     match (program, flags.install.take(), flags.pause) {
         (Some(program), ..) if off => Ok(Action::StandAside { program }),
         (Some(program), None, false) => Ok(Action::Run { config: flags.config(env)?, program }),
@@ -211,6 +221,7 @@ struct Flags {
     termination_log: Option<OsString>,
     show_args: bool,
     pause: bool,
+    check: bool,
     install: Option<OsString>,
 }
 

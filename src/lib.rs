@@ -3,6 +3,7 @@
 //! argv → [`cli`] → spawn ([`child`]) → [`supervise`] → [`outcome`] + [`evidence`] → [`diagnose`] → [`report`] →
 //! [`sink`] → exit status: one direction, each step a type.
 
+pub mod check;
 pub mod child;
 pub mod cli;
 pub mod diagnose;

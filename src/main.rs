@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -13,14 +13,16 @@ use nix::unistd::getpid;
 
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
-use rinit::diagnose::diagnose;
+use rinit::diagnose::{diagnose, public_part, wording};
+use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
-use rinit::report::{Report, escape};
+use rinit::report::Report;
+use rinit::signals::Signo;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
 use rinit::supervise::{Ended, Supervisor};
@@ -28,7 +30,7 @@ use rinit::sys::entry::Arguments;
 use rinit::sys::heap::Heap;
 use rinit::sys::signal::{Inherited, SignalFd};
 use rinit::sys::{descriptor, process};
-use rinit::{install, logging};
+use rinit::{check, install, logging};
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -47,6 +49,7 @@ fn run(arguments: Arguments) -> u8 {
     match cli::parse(arguments.to_os_strings(), &|name| std::env::var_os(name)) {
         Ok(Action::Run { config, program }) => Run::new(arguments, program, config).run(&inherited),
         Ok(Action::Pause(config)) => pause(&config),
+        Ok(Action::Check(config)) => print(check::check(&config.termination_log, config.format, &inherited).as_bytes()),
         Ok(Action::StandAside { program }) => stand_aside(arguments, program, &inherited),
         Ok(Action::Print(text)) => print(text.as_bytes()),
         Ok(Action::Explain { words, format }) => match explain(&words, format, columns()) {
@@ -59,7 +62,7 @@ fn run(arguments: Arguments) -> u8 {
 }
 
 fn fail(message: &str) -> u8 {
-    stderr::log_line(format!("rinit: {message}\n").as_bytes());
+    stderr::write_report(format!("rinit: {message}\n").as_bytes());
     OWN_FAILURE
 }
 
@@ -157,6 +160,8 @@ struct Run {
     config: Config,
     pid: i32,
     log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
     evidence: Evidence,
     start: Instant,
 }
@@ -164,12 +169,22 @@ struct Run {
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
         let pid = prepare(&config);
-        let log = match config.report {
-            ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, pid == INIT),
+        let (log, warning) = match config.report {
+            ReportWhen::Never => (None, None),
+            ReportWhen::Always | ReportWhen::Failure => {
+                match TerminationLog::open(&config.termination_log, pid == INIT) {
+                    Ok(log) => (log, None),
+                    Err(warning) => (None, Some(warning)),
+                }
+            }
         };
-        let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
-        Self { arguments, program, config, pid, log, evidence, start: Instant::now() }
+        let evidence = Evidence {
+            is_init: pid == INIT,
+            group: config.group,
+            started: seconds_since_1970(),
+            ..Evidence::default()
+        };
+        Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
@@ -186,6 +201,9 @@ impl Run {
         logging::start(&self.config.log_filter);
         // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
         let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
+        if let Some(warning) = self.warning.take() {
+            log::warn!("{warning}");
+        }
         let outcome = match started {
             Ok((started, signals)) => self.supervise(&started, &signals, placement),
             Err(error) => Outcome::NotStarted(error),
@@ -195,7 +213,8 @@ impl Run {
 
     fn supervise(&mut self, started: &Started, signals: &SignalFd, placement: Placement) -> Outcome {
         let log = self.log.as_ref().map(TerminationLog::descriptor);
-        let mut keep = [signals.as_fd().as_raw_fd(), started.descriptor(), log.unwrap_or(started.descriptor())];
+        let pipe = started.descriptor().as_raw_fd();
+        let mut keep = [signals.as_fd().as_raw_fd(), pipe, log.unwrap_or(pipe)];
         release_inherited(self.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
         let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
@@ -209,7 +228,7 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, history, reaped } = supervisor.run(started);
+        let Ended { outcome, usage, zombie, executed, death, history, reaped } = supervisor.run(started);
         let (signals, signals_omitted) = history.into_events();
         self.evidence = Evidence {
             pid: Some(started.pid),
@@ -218,6 +237,8 @@ impl Run {
             signals,
             signals_omitted,
             zombie,
+            executed,
+            death,
             reaped,
             left: proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() }),
             ..std::mem::take(&mut self.evidence)
@@ -261,14 +282,21 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.clone().unwrap_or_default()));
+            evidence.inspection =
+                Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
         }
-        // Go ends with 2, Rust with 101, after a panic.
-        if let Outcome::Exited(2 | 101) = outcome {
-            let directory = directory.unwrap_or_default();
-            let paths = child::candidates(&evidence.command.program, path().as_deref());
-            let mut paths = paths.into_iter().map(|path| directory.join(OsString::from_vec(path)));
-            evidence.language = paths.find(|path| path.exists()).and_then(|path| Language::of(&path));
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
+            // What dies in its execve has no /proc/PID/exe any more.
+            let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
+            let exe = exe.or_else(|| {
+                child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
+            });
+            let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            match outcome {
+                Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
+                _ => evidence.elf = exe.and_then(|exe| Elf::read(&exe)),
+            }
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {
@@ -278,7 +306,7 @@ impl Run {
         if let Some(log) = &self.log {
             let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
             log.write(self.config.report_size, plain_success, |limit| {
-                Some(report.render(self.config.format, limit)).filter(|report| report.len() <= limit)
+                Some(report.render(self.config.format, limit)).filter(|report| !report.is_empty())
             });
         }
         if !self.config.quiet {
@@ -287,10 +315,10 @@ impl Run {
     }
 }
 
-/// PROGRAM's name for a line of the log: its first word alone, since the rest may be secret.
+/// PROGRAM's name for a line of the log.
 fn name_of(arguments: Arguments, program: usize) -> String {
     let name = arguments.get(program).unwrap_or_default().to_bytes();
-    escape(name.split(u8::is_ascii_whitespace).next().unwrap_or_default())
+    wording::name(public_part(name))
 }
 
 fn seconds_since_1970() -> u64 {

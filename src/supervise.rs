@@ -3,13 +3,18 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
-use crate::child::{Placement, Started, pass_terminal};
+use crate::child::{Placement, Started, foreground, pass_terminal};
+use crate::diagnose::wording;
+use crate::evidence::death::{Death, Executed};
 use crate::evidence::process::{Proc, Status};
+use crate::evidence::snapshot::SETTLED;
 use crate::evidence::{Fate, SignalEvent, Usage};
 use crate::outcome::Outcome;
 use crate::report::escape;
@@ -47,6 +52,10 @@ pub struct Ended {
     pub usage: Usage,
     /// The zombie's /proc/PID/status.
     pub zombie: Option<Status>,
+    /// What it became right after its execve(2).
+    pub executed: Option<Executed>,
+    /// More of the zombie, if a signal ended it.
+    pub death: Option<Death>,
     /// What it was sent.
     pub history: History,
     /// Orphans reaped.
@@ -60,6 +69,8 @@ pub struct History {
     last: VecDeque<SignalEvent>,
     omitted: u64,
     looked_at: Duration,
+    /// The SIGCONT that rinit is to read next has reached PROGRAM too.
+    continued: bool,
 }
 
 impl History {
@@ -86,6 +97,24 @@ impl History {
         self.last.push_back(event);
     }
 
+    /// Looks again at what was sent at least [`SETTLED`] before `now` and not looked at again yet.
+    fn look_again(&mut self, now: Duration, status: impl FnOnce() -> Option<Status>) {
+        let waits = |event: &SignalEvent| {
+            let snapshot = event.snapshot.as_ref();
+            snapshot.is_some_and(|snapshot| snapshot.later.is_none()) && now.saturating_sub(event.at) >= SETTLED
+        };
+        if !self.first.iter().chain(&self.last).any(waits) {
+            return;
+        }
+        let Some(status) = status() else { return };
+        for event in self.first.iter_mut().chain(&mut self.last) {
+            let after = now.saturating_sub(event.at);
+            if let Some(snapshot) = &mut event.snapshot {
+                snapshot.look_again(after, &status);
+            }
+        }
+    }
+
     /// The events, oldest first, and how many are missing between them.
     #[must_use]
     pub fn into_events(self) -> (Vec<SignalEvent>, u64) {
@@ -101,13 +130,18 @@ impl Supervisor<'_> {
         let mut reaped = 0;
         // A kill is safe as long as this pid is unreaped, and the loop ends with its reaping.
         let program = started.pid;
+        let mut executed = None;
+        // Until it ends, execve has not closed it. Nobody asks when no report is wanted.
+        let mut exec = self.proc.map(|_| started.descriptor());
         loop {
-            while let Some(pid) = wait::peek() {
+            while let Some(wait::Peeked { pid, ended_by }) = wait::peek() {
                 if pid != program {
                     reaped += self.reap_orphan(pid);
                     continue;
                 }
                 let zombie = self.proc.and_then(|proc| proc.status(pid));
+                let directory = executed.as_ref().and_then(|executed: &Executed| executed.directory.as_deref());
+                let death = self.proc.zip(ended_by).map(|(proc, signal)| proc.death(pid, signal, directory));
                 let outcome = match wait::collect(pid) {
                     Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
                     Some((Change::Signaled { signal, core_dumped }, usage)) => {
@@ -115,6 +149,7 @@ impl Supervisor<'_> {
                     }
                     Some((Change::Stopped(signal), _)) => {
                         self.on_stop(program, signal);
+                        history.continued = wait::was_continued(program);
                         None
                     }
                     Some((Change::Continued, _)) | None => None,
@@ -124,10 +159,22 @@ impl Supervisor<'_> {
                     if self.placement == Placement::OwnGroup {
                         pass_terminal(Pid::from_raw(program), getpgrp());
                     }
-                    return Ended { outcome, usage, zombie, history, reaped };
+                    return Ended { outcome, usage, zombie, executed, death, history, reaped };
                 }
             }
-            self.next_signals(|received| self.forward(program, received, &mut history));
+            if let Some(proc) = self.proc {
+                history.look_again(self.start.elapsed(), || proc.status(program));
+            }
+            let [signals, of_exec] = self.wait([Some(self.signals.as_fd()), exec]);
+            if !of_exec.is_empty() {
+                exec = None;
+                // Something to read is an errno: it never became PROGRAM.
+                executed =
+                    self.proc.filter(|_| !of_exec.contains(PollFlags::POLLIN)).map(|proc| proc.executed(program));
+            }
+            if !signals.is_empty() {
+                self.next_signals(|received| self.forward(program, received, &mut history));
+            }
         }
     }
 
@@ -135,11 +182,33 @@ impl Supervisor<'_> {
     pub fn pause(&self) {
         let mut asked_to_stop = false;
         while !asked_to_stop {
-            while let Some(pid) = wait::peek() {
-                self.reap_orphan(pid);
+            while let Some(peeked) = wait::peek() {
+                self.reap_orphan(peeked.pid);
             }
             self.next_signals(|received| asked_to_stop |= [Signo::TERM, Signo::INT].contains(&received.signal));
         }
+    }
+
+    /// Waits until one of `fds` can be read or has ended, and says which; the first is that of signals. Where it is the
+    /// only one nothing needs to be asked: its read waits.
+    fn wait<const N: usize>(&self, fds: [Option<BorrowedFd<'_>>; N]) -> [PollFlags; N] {
+        let mut ready = [PollFlags::empty(); N];
+        if fds.iter().skip(1).any(Option::is_some) {
+            let mut fds = fds.map(|fd| {
+                let events = if fd.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
+                PollFd::new(fd.unwrap_or(self.signals.as_fd()), events)
+            });
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) => return fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty())),
+                Err(Errno::EINTR) => return ready,
+                // Unheard of. Signals matter more than the others.
+                Err(_) => {}
+            }
+        }
+        if let Some(signals) = ready.first_mut() {
+            *signals = PollFlags::POLLIN;
+        }
+        ready
     }
 
     fn next_signals(&self, take: impl FnMut(Received)) {
@@ -176,10 +245,11 @@ impl Supervisor<'_> {
         let proc = self.proc.filter(|_| history.wants_details(at));
         let sender = proc.filter(|_| received.pid != 0).and_then(|proc| proc.process(received.pid));
         let origin = Origin::of(&received, self.pid, sender.map(|sender| (sender.parent, sender.name)));
-        let snapshot = proc.and_then(|proc| proc.status(program));
+        let closely = received.pid == 0 || [Signo::TERM, Signo::INT, Signo::QUIT].contains(&received.signal);
+        let snapshot = proc.and_then(|proc| proc.snapshot(program, closely));
         let rewritten = self.rewrite.iter().rev().find(|(from, _)| *from == received.signal);
         let fate = match rewritten.map_or(Some(received.signal), |(_, to)| *to) {
-            _ if self.has_it_already(program, &received) => Fate::Direct,
+            _ if self.has_it_already(program, &received, history) => Fate::Direct,
             None => Fate::Dropped,
             Some(signal) => match self.send(program, signal, &received) {
                 Ok(()) => Fate::Sent(signal),
@@ -189,14 +259,16 @@ impl Supervisor<'_> {
                 }
             },
         };
-        log::debug!("{} from {origin:?}: {fate:?}", received.signal);
+        log::debug!("{} {}{}", received.signal, wording::origin(&origin), what_became(fate, received.signal));
         history.push(SignalEvent { signal: received.signal, origin, at, fate, snapshot });
     }
 
     /// In rinit's own group PROGRAM gets by itself what the terminal sends to the group. And what PROGRAM sends to its
-    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end.
-    fn has_it_already(&self, program: i32, received: &Received) -> bool {
-        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program)
+    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end. Nor may a
+    /// shell's SIGCONT come late and undo the next Ctrl-Z.
+    fn has_it_already(&self, program: i32, received: &Received, history: &mut History) -> bool {
+        let continued = received.signal == Signo::CONT && std::mem::take(&mut history.continued);
+        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program || continued)
     }
 
     fn send(&self, program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {
@@ -205,32 +277,71 @@ impl Supervisor<'_> {
         }
         // A group cannot be sent a value.
         let sent = signal::kill(-program, signal);
-        if sent.is_ok() && getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program)) {
+        if sent.is_ok() && leads_group(program) {
             return sent;
         }
         // PROGRAM has left its group.
         send_to_program(program, signal, received)
     }
 
+    /// A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it.
     fn on_stop(&self, program: i32, signal: Signo) {
         if self.placement == Placement::Leader {
-            // Ctrl-Z, and there is no shell around rinit to type `fg` in. Its whole group was stopped.
-            if signal == Signo::TSTP {
-                log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
-                let _ = signal::kill(-program, Signo::CONT);
-                let _ = signal::kill(program, Signo::CONT);
-            }
+            continue_after_ctrl_z(program, signal);
             return;
         }
-        // A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it. SIGCONT comes to
-        // rinit too; one that is here already has undone the stop.
-        if !signal::is_pending(Signo::CONT) {
-            let _ = signal::kill(self.pid, Signo::STOP);
-            if self.placement == Placement::OwnGroup {
-                pass_terminal(getpgrp(), Pid::from_raw(program));
-            }
+        let (rinits, programs) = (getpgrp(), Pid::from_raw(program));
+        let own_group = self.placement == Placement::OwnGroup;
+        // `fg` for a job that ran on in the background: it gives the terminal to rinit's group and sends nothing.
+        let wants_terminal = [Signo::TTIN, Signo::TTOU].contains(&signal);
+        if own_group && wants_terminal && pass_terminal(rinits, programs) {
+            let _ = signal::kill(-program, Signo::CONT);
+            return;
+        }
+        let foreground = foreground();
+        let in_front = foreground == Some(rinits) || (own_group && foreground == Some(programs));
+        // Somebody else's SIGSTOP (a debugger, a CPU limiter): the SIGCONT that follows would come to PROGRAM alone, and
+        // rinit would stay stopped for ever. On the terminal the user can see it, and has to get the shell back.
+        let behind_our_back = signal == Signo::STOP && !in_front;
+        // SIGCONT comes to rinit too; one that is here already has undone the stop.
+        if behind_our_back || signal::is_pending(Signo::CONT) {
+            return;
+        }
+        // The terminal stopped PROGRAM's group only. A script around rinit and the rest of a pipeline are of the job.
+        let whom = if own_group && foreground == Some(programs) { 0 } else { self.pid };
+        let stopped = signal::stop_by(whom, if signal == Signo::STOP { Signo::TSTP } else { signal });
+        if own_group {
+            pass_terminal(rinits, programs);
+        }
+        if !stopped {
+            continue_after_ctrl_z(program, signal);
         }
     }
+}
+
+/// To follow the signal and its sender in a line of the log.
+fn what_became(fate: Fate, received: Signo) -> String {
+    match fate {
+        Fate::Sent(signal) if signal == received => ": passed on".to_owned(),
+        Fate::Sent(signal) => format!(": passed on as {signal}"),
+        Fate::Dropped => ": dropped".to_owned(),
+        Fate::Direct => ": PROGRAM has it already".to_owned(),
+        Fate::Failed(errno) => format!(": not passed on, {}", Errno::from_raw(errno).desc()),
+    }
+}
+
+/// Ctrl-Z, and there is no shell around rinit to type `fg` in. PROGRAM's whole group was stopped.
+fn continue_after_ctrl_z(program: i32, signal: Signo) {
+    if signal == Signo::TSTP {
+        log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
+        // Once each: a second SIGCONT could undo the next Ctrl-Z for PROGRAM alone, and then nobody sees its group's stop.
+        let _ = signal::kill(if leads_group(program) { -program } else { program }, Signo::CONT);
+    }
+}
+
+/// PROGRAM can leave the group that it was started in.
+fn leads_group(program: i32) -> bool {
+    getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program))
 }
 
 fn send_to_program(program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {

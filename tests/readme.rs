@@ -72,7 +72,7 @@ fn the_table_of_flags_is_that_of_the_help() {
     }
     let mut of_table = flags(&table(1));
     assert!(of_table.remove("--report") && of_help.remove("--report"), "flags are found at all");
-    assert_eq!(of_table, of_help.into_iter().filter(|word| word.trim_matches('-') != "").collect());
+    assert_eq!(of_table, of_help.into_iter().filter(|word| !word.trim_matches('-').is_empty()).collect());
     // Each variable of the table is one that rinit reads: it complains about a value that cannot be.
     let variables = table(2);
     let variables =

@@ -390,8 +390,19 @@ fn what_follows_explain_is_to_be_explained() {
 }
 
 #[test]
+fn check_takes_settings_and_no_program() {
+    assert_eq!(read(&["--check"], &[("RINIT_OFF", "1")]), Ok(Action::Check(default_config())));
+    let json = Config { format: Format::Json, stderr_format: Format::Json, ..default_config() };
+    assert_eq!(read(&["--format=json", "--check"], &[]), Ok(Action::Check(json)));
+    refused(&["--check", "sh"], &[], "--check: takes no PROGRAM");
+    refused(&["--check", "-P"], &[], "--check: cannot go with --install or --pause");
+    refused(&["--check", "--install=/x"], &[], "--check: cannot go with --install or --pause");
+    refused(&["--check"], &[("RINIT_FORMAT", "yaml")], "RINIT_FORMAT: \"yaml\" is neither text nor json");
+}
+
+#[test]
 fn unknown_flags_are_refused_without_their_values() {
-    for flag in ["--tail", "--tail-stdout", "--check", "--stop-timeout", "--stop-signal", "--drain"] {
+    for flag in ["--tail", "--tail-stdout", "--stop-timeout", "--stop-signal", "--drain"] {
         refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
         refused(&[&format!("{flag}=20"), "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
     }
@@ -554,7 +565,7 @@ fn help_fits_a_screen_and_names_every_flag() {
     }
     let flags = "-g, --group\n-r, --rewrite\n-p, --parent-death-signal\n-s, --subreaper\n-e, --remap-exit\n\
         -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F\n--stderr-format F\n--report-size BYTES\n\
-        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n-h, --help\n-V, --version\n-l, --license";
+        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n--explain WHAT...\n-h, --help\n-V, --version\n-l, --license";
     for flag in flags.lines() {
         assert_eq!(
             HELP.matches(&format!(" {flag} ")).count() + HELP.matches(&format!(" {flag}\n")).count(),

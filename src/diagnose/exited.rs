@@ -2,12 +2,53 @@
 
 use std::time::Duration;
 
-use super::case::Case;
+use super::case::{Case, program_label, survivors};
 use super::codes::{self, Source};
-use super::{Cause, Confidence, Diagnosis, registry, wording};
+use super::{Cause, Confidence, Diagnosis, programs, registry, wording};
+use crate::evidence::death::Executed;
 use crate::evidence::language::Language;
+use crate::evidence::process::Process;
 use crate::signals::Signo;
 use Confidence::{Certain, Likely, Possible, Unknown};
+
+/// Exit 0 soon after the start with no signal, and processes are left that are the program's own by name, or that are
+/// known to go to the background. They may have been meant to be left: likely.
+pub(super) fn daemonised(case: &Case<'_>) -> Option<Diagnosis> {
+    const SOON: Duration = Duration::from_secs(10);
+    let evidence = case.evidence;
+    case.code().filter(|code| *code == 0 && evidence.signals.is_empty() && case.all_signals_known())?;
+    let left: Vec<_> = survivors(evidence)?.into_iter().filter(|process| !case.is_injected(process)).collect();
+    if evidence.duration > SOON {
+        return None;
+    }
+    let label = program_label(case.outcome, evidence);
+    let exe = evidence.executed.as_ref().and_then(Executed::name).filter(|name| !programs::is_shell(name));
+    // A shell that leaves a part of itself behind is a script with "&", not a daemon.
+    let own = |name: &[u8]| {
+        !programs::is_shell(name)
+            && (programs::same(name, label.as_bytes()) || exe.is_some_and(|exe| programs::same(name, exe)))
+    };
+    let is_daemon = |process: &&&Process| own(&process.name) || programs::foreground(&process.name).is_some();
+    let daemon = left.iter().find(is_daemon)?;
+    let (program, status, lifetime, name) =
+        (case.program(), case.status(), case.lifetime(), wording::name(&daemon.name));
+    let same = left.iter().filter(|process| process.name == daemon.name).count();
+    let processes = wording::count(same, &format!("{name} process"), &format!("{name} processes"));
+    let verdict = format!(
+        "{program} finished with {status} {lifetime} and left {processes} running: most likely it went to the background, which ends the container"
+    );
+    let how = match programs::foreground(&daemon.name).or_else(|| exe.and_then(programs::foreground)) {
+        Some(option) => format!("run it in the foreground: {option}"),
+        None => {
+            "run it in the foreground: most daemons have an option for it (-F, -f, --foreground, --nodaemon)".to_owned()
+        }
+    };
+    Some(
+        Diagnosis::new(&registry::DAEMONISED, Likely, verdict)
+            .evidence("no signal came through rinit, it ended by itself. A container ends when its first program ends")
+            .next(how),
+    )
+}
 
 /// Exit 0, and no request to stop passed through rinit. Certain if no signal reached it through rinit at all: the
 /// cause claims no more than that.
@@ -31,12 +72,12 @@ pub(super) fn completed(case: &Case<'_>) -> Option<Diagnosis> {
 /// any number.
 pub(super) fn known_code(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
-    let (row, source, confidence) = codes::row(case.evidence, code)?;
+    let (row, confidence) = codes::row(case.evidence, code)?;
     let diagnosis = match confidence {
         Unknown => without_reason(case, code, row.means),
         _ => by_itself(case, code, row.cause, confidence, row.means),
     };
-    let diagnosis = matched_on(case, diagnosis, source);
+    let diagnosis = matched_on(case, diagnosis);
     Some(if row.next.is_empty() { diagnosis } else { diagnosis.next(row.next) })
 }
 
@@ -44,10 +85,10 @@ pub(super) fn known_code(case: &Case<'_>) -> Option<Diagnosis> {
 /// exit may have been called with that number: possible.
 pub(super) fn perl_errno(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code().filter(|code| (2..=133).contains(code))?;
-    let (source, _) = codes::who(case.evidence).into_iter().find(|(_, name)| codes::is_perl(name))?;
+    codes::who(case.evidence).filter(|(_, name)| codes::is_perl(name))?;
     let means = format!("it died while errno was {}", wording::errno(code.into()));
     let diagnosis = by_itself(case, code, &registry::RUNTIME_SPECIFIC, Possible, &means);
-    Some(matched_on(case, diagnosis, source).next("read the last line of its output: die says what, and at which line"))
+    Some(matched_on(case, diagnosis).next("read the last line of its output: die says what, and at which line"))
 }
 
 /// Exit 2 of a Go program, which ends so after a panic, and after a wrong flag. That it is Go stands in its file. The
@@ -78,8 +119,8 @@ pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
     let signal = Signo::new(i32::from(code) - 128).filter(|signal| ends(*signal))?;
     let (program, lifetime) = (case.program(), case.lifetime());
-    let shell = codes::who(case.evidence).into_iter().find(|(_, name)| codes::is_shell(name)).map(|(source, _)| source);
-    let confidence = if shell == Some(Source::Comm) { Likely } else { Possible };
+    let shell = codes::who(case.evidence).filter(|(_, name)| codes::is_shell(name));
+    let confidence = if shell.is_some_and(|(source, _)| source != Source::Start) { Likely } else { Possible };
     let own = if confidence == Likely { String::new() } else { format!(", or {code} is a code of its own") };
     let verdict = format!(
         "{program} exited with status {code} {lifetime}: {}a command it ran was ended by {signal}{own}",
@@ -89,10 +130,7 @@ pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
         "it exited by itself, shells report a command that died of {signal} with 128+{}",
         signal.raw()
     ));
-    let diagnosis = match shell {
-        Some(source) => matched_on(case, diagnosis, source),
-        None => diagnosis,
-    };
+    let diagnosis = if shell.is_some() { matched_on(case, diagnosis) } else { diagnosis };
     let hint = match signal {
         Signo::KILL => {
             ". For SIGKILL also compare the memory limit with what it used: the OOM killer may have ended that command"
@@ -127,7 +165,7 @@ fn ends(signal: Signo) -> bool {
 pub(super) fn conventional_code(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
     // What only an unknown program can be.
-    if matches!(code, 2 | 101) && codes::who(case.evidence).into_iter().any(|(_, name)| codes::is_known(name)) {
+    if matches!(code, 2 | 101) && codes::who(case.evidence).is_some() {
         return None;
     }
     if let Some((name, means)) = codes::sysexit(code) {
@@ -164,15 +202,16 @@ fn exited(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
 }
 
 /// What the program's name was taken from.
-fn matched_on(case: &Case<'_>, diagnosis: Diagnosis, source: Source) -> Diagnosis {
-    let names = codes::who(case.evidence);
+fn matched_on(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
+    let Some((source, name)) = codes::who(case.evidence) else { return diagnosis };
     // npm and others put their arguments into their names.
     let first_word = |name: &[u8]| wording::name(name.split(u8::is_ascii_whitespace).next().unwrap_or_default());
-    let name = |source| names.iter().find(|(its, _)| *its == source).map(|(_, name)| first_word(name));
-    let (at_end, at_start) = (name(Source::Comm), name(Source::Argv0).unwrap_or_default());
+    let at_end = case.evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref()).map(first_word);
+    let name = first_word(name);
     diagnosis.evidence(match (source, at_end) {
-        (Source::Comm, Some(at_end)) => format!("its process name at its end was {at_end}"),
-        (_, Some(at_end)) => format!("it was started as {at_start}, its process name at its end was {at_end}"),
-        (_, None) => format!("it was started as {at_start}, its process name at its end is not known"),
+        (Source::Comm, _) => format!("its process name at its end was {name}"),
+        (Source::File, _) => format!("its file, or its script's interpreter, is {name}"),
+        (Source::Start, Some(at_end)) => format!("it was started as {name}, its process name at its end was {at_end}"),
+        (Source::Start, None) => format!("it was started as {name}, its process name at its end is not known"),
     })
 }

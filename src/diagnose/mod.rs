@@ -8,6 +8,7 @@ mod exited;
 mod faults;
 mod killed;
 mod not_started;
+mod programs;
 pub mod registry;
 mod stopped;
 #[cfg(test)]
@@ -17,7 +18,7 @@ pub mod wording;
 use crate::evidence::Evidence;
 use crate::outcome::Outcome;
 use case::Case;
-pub use case::{program_label, survivors, went_well};
+pub use case::{program_label, public_part, survivors, went_well};
 
 /// How far the evidence carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,10 +196,13 @@ const RULES: &[Rule] = &[
     killed::seccomp_killed,
     stopped::from_terminal,
     stopped::terminated_by_process,
+    stopped::shell_kept_signal,
     stopped::by_passed_on_signal,
     stopped::terminated_from_inside,
     stopped::interrupted,
     stopped::hangup,
+    faults::truncated_binary,
+    faults::shm_full,
     faults::fault,
     faults::bad_system_call,
     faults::broken_pipe,
@@ -210,6 +214,7 @@ const RULES: &[Rule] = &[
     stopped::by_own_code,
     stopped::cleanly,
     stopped::failed,
+    exited::daemonised,
     exited::completed,
     exited::known_code,
     exited::go_panic,

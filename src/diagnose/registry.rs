@@ -72,6 +72,9 @@ causes! {
     SECCOMP_KILLED "seccomp-killed" Platform "seccomp killed it for a system call"
         "Seccomp: 3 in the status of the dead process. Certain with a SIGSYS that rinit did not pass on"
         "find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill";
+    SHELL_KEPT_SIGNAL "shell-kept-signal" Config "a shell took the signal, the program behind it did not get it"
+        "a shell or another wrapper had a child when the signal was passed on, died of it or waited, and the child never got it"
+        "start the program with exec in the script, or give it as CMD in exec form, or pass signals to the whole group: -g (RINIT_GROUP=1)";
     INTERRUPTED_FROM_TERMINAL "interrupted-from-terminal" Request "a key pressed at the terminal ended it"
         "SIGINT or SIGQUIT that the terminal sent, then death by it: likely. Death alone: possible"
         "nothing, if the key was meant for it";
@@ -88,6 +91,12 @@ causes! {
         "a signal was passed on, no handler was seen, and it died of that signal at once: likely"
         "nothing, if an end was due and the program holds no state. Otherwise let it handle the signal, or do not send it";
     // Faults.
+    TRUNCATED_BINARY "truncated-binary" Image "the program's file is cut off"
+        "death by SIGSEGV or SIGBUS at the start, and headers of the file that name bytes behind its end: likely"
+        "copy or download the file again, and compare its size with the original";
+    SHM_FULL "shm-full" Limit "shared memory or another tmpfs was full"
+        "death by SIGBUS, and a tmpfs without a free block right after it: likely"
+        "make it larger (docker run --shm-size, an emptyDir with medium Memory at /dev/shm), or keep less in it";
     SEGFAULT "segfault" App "it accessed memory that it may not access"
         "death by SIGSEGV that rinit did not pass on. A process can send one: likely"
         "allow a core dump (ulimit -c unlimited, /proc/sys/kernel/core_pattern says where it goes) or run it under a debugger. The node's kernel log may hold the address and the library";
@@ -135,6 +144,9 @@ causes! {
     STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure"
         "a request to stop was passed on, another exit status than 0 followed: likely"
         "read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)";
+    DAEMONISED "daemonised" Config "it put itself in the background, and its first process ended"
+        "exit 0 soon after the start without a signal, and processes that were left: likely"
+        "run it in the foreground (nginx -g 'daemon off;', others: -F, --foreground, -D FOREGROUND)";
     COMPLETED "completed" App "it ended with status 0, not asked to stop through rinit"
         "exit 0. Certain if no signal came through rinit"
         "nothing, for a Job. If it restarts for ever: a Deployment, or docker run --restart=always, restarts whatever ends, so keep a server in the foreground (no daemon mode, no \"&\")";

@@ -1,12 +1,16 @@
 //! Every rule from a table, then everything that can be enumerated.
 
+mod stopping;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::evidence::death::Executed;
 use crate::evidence::files::{Candidate, FileFacts, Inspection};
 use crate::evidence::language::Language;
 use crate::evidence::process::{Process, Status};
+use crate::evidence::snapshot::Snapshot;
 use crate::evidence::{Command, Fate, SignalEvent, Usage};
 use crate::outcome::{Stage, StartError};
 use crate::signals::{Origin, Sender, SignalSet, Signo};
@@ -57,21 +61,25 @@ pub(crate) fn event(signal: Signo, before_end: u64) -> SignalEvent {
     SignalEvent { signal, origin: Origin::Outside, at, fate: Fate::Sent(signal), snapshot: None }
 }
 
+fn seen(status: Status) -> Option<Snapshot> {
+    Some(Snapshot { status, ..Snapshot::default() })
+}
+
 fn handled(mut event: SignalEvent) -> SignalEvent {
     let caught = Some(SignalSet(0).with(event.signal));
-    event.snapshot = Some(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
+    event.snapshot = seen(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
     event
 }
 
 fn unhandled(mut event: SignalEvent) -> SignalEvent {
     let none = Some(SignalSet(0));
-    event.snapshot = Some(Status { caught: none, ignored: none, ..Status::default() });
+    event.snapshot = seen(Status { caught: none, ignored: none, ..Status::default() });
     event
 }
 
 fn not_heeded(mut event: SignalEvent) -> SignalEvent {
     let ignored = Some(SignalSet(0).with(event.signal));
-    event.snapshot = Some(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
+    event.snapshot = seen(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
     event
 }
 
@@ -455,6 +463,12 @@ fn named(argv0: &str, comm: &str) -> Evidence {
     evidence
 }
 
+fn executed(argv0: &str, comm: &str, exe: &str) -> Evidence {
+    let mut evidence = named(argv0, comm);
+    evidence.executed = Some(Executed { exe: Some(exe.as_bytes().to_vec()), directory: None });
+    evidence
+}
+
 fn written_in(language: Language, seconds: u64) -> Evidence {
     let mut evidence = named("/app/server", "server");
     evidence.language = Some(language);
@@ -519,7 +533,26 @@ fn codes() -> Vec<Row> {
         row(of("app", 255), "status-255", Possible, "-1"),
         // What it was started as says less than what it was called at its end, and never more than possible.
         row((Exited(124), named("sh", "timeout")), "timeout-expired", Likely, "name at its end was timeout"),
-        row((Exited(9), named("node", "MainThread")), "usage-error", Possible, "started as node, its process name"),
+        row((Exited(9), named("node", "worker")), "usage-error", Possible, "started as node, its process name"),
+        row(
+            (Exited(9), executed("node", "MainThread", "/usr/bin/node")),
+            "usage-error",
+            Likely,
+            "interpreter, is node",
+        ),
+        row((Exited(9), executed("x", "MainThread", "/usr/bin/node")), "usage-error", Likely, "interpreter, is node"),
+        row((Exited(9), executed("x", "y", "/usr/bin/node")), "usage-error", Possible, "as node, its process name"),
+        row(
+            (Exited(127), executed("/app/entry.sh", "entry.sh", "/usr/bin/dash")),
+            "command-not-found-in-script",
+            Likely,
+            "its script's interpreter, is dash",
+        ),
+        row((Exited(137), executed("/a/b", "b", "/bin/busybox")), "descendant-killed", Likely, "is busybox"),
+        // A script that has become another program is none any more, and busybox is what it is called.
+        row((Exited(137), executed("/a/b", "app", "/bin/dash")), "descendant-killed", Possible, "a code of its own"),
+        row((Exited(137), executed("timeout", "timeout", "/bin/busybox")), "descendant-killed", Possible, "of its own"),
+        row((Exited(2), executed("sh", "timeout", "/bin/dash")), "exit-error", Unknown, "what 2 means"),
         row((Exited(9), opaque(ran(b"/usr/bin/node"))), "usage-error", Possible, "name at its end is not known"),
         row((Exited(137), opaque(ran(b"bash"))), "descendant-killed", Possible, "or 137 is a code of its own"),
         row((Exited(2), written_in(Language::Go, 5)), "go-panic", Likely, "Go's linker"),
@@ -565,7 +598,7 @@ fn no_exit_by_itself_is_surer_than_likely_whatever_ran() {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started(), signalled(), exited(), codes()].into_iter().flatten().collect()
+    [not_started(), signalled(), exited(), stopping::rows(), codes()].into_iter().flatten().collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
@@ -735,7 +768,7 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
 
 #[test]
 fn every_end_has_a_diagnosis_in_plain_lines() {
-    for (outcome, evidence) in everything() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
         let diagnosis = diagnose(&outcome, &evidence);
         let id = diagnosis.cause.id;
         assert!(!diagnosis.verdict.is_empty() && !diagnosis.next.is_empty(), "{id}");
@@ -756,26 +789,24 @@ fn every_end_has_a_diagnosis_in_plain_lines() {
 #[test]
 fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
     const FAULTS: [&str; 6] = ["segfault", "aborted", "bus-error", "illegal-instruction", "trap", "divide-by-zero"];
-    for (outcome, evidence) in everything() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
         let diagnosis = diagnose(&outcome, &evidence);
         let (id, verdict) = (diagnosis.cause.id, &diagnosis.verdict);
         match outcome {
             Outcome::Signaled { signal, .. } => {
                 let case = Case { outcome: &outcome, evidence: &evidence };
                 assert!(case.delivered(signal).is_none() || !FAULTS.contains(&id), "{verdict}");
-                assert!(diagnosis.confidence != Certain || id == "seccomp-killed", "{verdict}");
             }
             Outcome::Exited(_) => {
                 assert!(
                     !verdict.starts_with("python3 was killed") && !verdict.starts_with("python3 was ended"),
                     "{verdict}"
                 );
-                assert!(diagnosis.confidence != Certain || id == "completed", "{verdict}");
             }
             Outcome::NotStarted(_) => assert!(verdict.starts_with("cannot start "), "{verdict}"),
         }
-        if id == "completed" && diagnosis.confidence == Certain {
-            assert!(evidence.signals.is_empty() && evidence.signals_omitted == 0);
+        if diagnosis.confidence == Certain && !matches!(outcome, Outcome::NotStarted(_)) {
+            assert!(stopping::proves(id, &outcome, &evidence), "{verdict}");
         }
     }
 }

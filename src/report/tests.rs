@@ -1,5 +1,8 @@
 //! Size limits, whole JSON, and names that try to break out.
 
+#[path = "../../tests/common/schema.rs"]
+mod schema;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -165,6 +168,15 @@ fn json_is_whole_within_every_limit() {
             if limit >= 1280 {
                 assert_eq!(keys.len(), KEYS.len(), "{limit}: {text}");
             }
+        }
+    }
+}
+
+#[test]
+fn json_is_what_the_schema_says() {
+    for (outcome, evidence) in cases() {
+        for limit in [256, 512, 1024, usize::MAX] {
+            schema::validate(rendered(outcome, &evidence, Format::Json, limit).as_bytes());
         }
     }
 }
