@@ -2,9 +2,9 @@
 
 #![no_main]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +16,7 @@ use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
+use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
@@ -273,13 +274,18 @@ impl Run {
             evidence.inspection =
                 Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
         }
-        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } = outcome {
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
             // What dies in its execve has no /proc/PID/exe any more.
             let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
             let exe = exe.or_else(|| {
                 child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
             });
-            evidence.elf = exe.and_then(|exe| Elf::read(OsStr::from_bytes(&exe).as_ref()));
+            let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            match outcome {
+                Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
+                _ => evidence.elf = exe.and_then(|exe| Elf::read(&exe)),
+            }
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {
