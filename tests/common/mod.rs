@@ -13,6 +13,7 @@
 #![allow(clippy::print_stderr, clippy::undocumented_unsafe_blocks)]
 
 pub mod proc;
+mod report;
 mod running;
 mod spawn;
 
