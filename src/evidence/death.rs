@@ -107,8 +107,7 @@ fn full_file_systems(directory: Option<&[u8]>) -> Vec<Full> {
         (stat.blocks() > 0 && stat.blocks_available() == 0).then(|| Full {
             path: path.to_vec(),
             tmpfs: stat.filesystem_type() == TMPFS_MAGIC,
-            // Signed with one libc, unsigned with the other.
-            size: stat.blocks().saturating_mul(u64::try_from(stat.block_size()).unwrap_or(0)),
+            size: stat.blocks().saturating_mul(stat.block_size() as u64),
         })
     });
     full.collect()
