@@ -107,7 +107,7 @@ fn full_file_systems(directory: Option<&[u8]>) -> Vec<Full> {
         (stat.blocks() > 0 && stat.blocks_available() == 0).then(|| Full {
             path: path.to_vec(),
             tmpfs: stat.filesystem_type() == TMPFS_MAGIC,
-            size: stat.blocks().saturating_mul(stat.block_size().unsigned_abs()),
+            size: stat.blocks().saturating_mul(stat.block_size() as u64),
         })
     });
     full.collect()

@@ -193,7 +193,9 @@ impl Proc {
     }
 }
 
-/// Reads a file of /proc that is never longer than a page.
+/// Reads a file of /proc that is never longer than a page. Not inlined: the buffer must not lie in the frame of the loop
+/// that waits.
+#[inline(never)]
 pub(super) fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut buffer = [0; 4096];
     let length = fs::File::open(path).ok()?.read(&mut buffer).ok()?;

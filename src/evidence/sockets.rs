@@ -44,6 +44,8 @@ pub fn backlogs(pid: i32) -> Vec<Backlog> {
 /// At most this many rows of a table are read.
 const MOST_ROWS: usize = 2048;
 
+// Its buffer must not lie in the frame of the loop that waits.
+#[inline(never)]
 fn collect(mut file: impl Read, found: &mut Vec<Backlog>) {
     let mut buffer = [0; 4096];
     let mut kept = 0;
