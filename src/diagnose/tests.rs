@@ -810,3 +810,15 @@ fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
         }
     }
 }
+
+#[test]
+fn the_registry_says_what_makes_a_cause_certain_where_a_rule_is() {
+    let certain = |(outcome, evidence): &(Outcome, Evidence)| {
+        Some(diagnose(outcome, evidence)).filter(|diagnosis| diagnosis.confidence == Certain)
+    };
+    let rows = every_row().into_iter().map(|row| (row.0, row.1));
+    for diagnosis in rows.chain(everything()).filter_map(|end| certain(&end)) {
+        let (id, proof) = (diagnosis.cause.id, diagnosis.cause.proof);
+        assert!(proof.contains("Certain") || proof.contains("nothing else gives"), "{id}: {proof}");
+    }
+}
