@@ -14,7 +14,6 @@
 
 pub mod proc;
 mod running;
-pub mod schema;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
