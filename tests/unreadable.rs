@@ -7,7 +7,7 @@ mod schema;
 
 use std::fs;
 
-use common::{Io, NOBODY, Rinit, TempDir, is_root, probe, rinit};
+use common::{Ended, Io, NOBODY, Rinit, TempDir, is_root, probe, rinit};
 use regex_lite::Regex;
 use serde_json::Value;
 
@@ -66,7 +66,13 @@ fn told(script: &str, status: i32, set_up: impl Fn(Rinit) -> Rinit) -> Told {
     let ended = set_up(run.env("RINIT_REPORT_SIZE", "4096")).args(["--", "/bin/sh", "-c", script]).run();
     ended.assert_code(status);
     let text = fs::read_to_string(&log).unwrap();
-    Told { text, json: schema::validate(ended.stderr().lines().last().unwrap().as_bytes()) }
+    Told { text, json: report_on(&ended) }
+}
+
+/// The report on stderr, where the shell and what it leaves behind may have something to say as well.
+fn report_on(ended: &Ended) -> Value {
+    let stderr = ended.stderr();
+    schema::validate(stderr.lines().find(|line| line.starts_with('{')).unwrap_or_default().as_bytes())
 }
 
 fn confidence(told: &Told) -> usize {
@@ -156,7 +162,7 @@ fn hidden_processes_are_not_known() {
         );
         let ended = Rinit::as_init().init("/bin/sh").args(["-c", &start, script]).run();
         ended.assert_code(status);
-        let report = schema::validate(ended.stderr().lines().last().unwrap().as_bytes());
+        let report = report_on(&ended);
         assert_eq!(report["left"], Value::Null, "{script}: {report}");
         let text = report.to_string();
         for words in ["still there", "no process was left", "already gone"] {
@@ -179,7 +185,8 @@ fn processes_of_other_users_are_known() {
         scratch.path().display()
     );
     let ended = Rinit::as_init().init("/bin/sh").args(["-c", &start]).run();
-    let report = schema::validate(ended.assert_code(3).stderr().lines().last().unwrap().as_bytes());
+    ended.assert_code(3);
+    let report = report_on(&ended);
     assert_eq!(report["left"][0]["program"], "sleep", "{report}");
 }
 
@@ -207,7 +214,8 @@ fn a_program_out_of_sight() {
     }
     let program = directory.join("probe");
     let ended = run.stdout(Io::Null).args(["--stderr-format=json", "--", program.to_str().unwrap()]).run();
-    let report = schema::validate(ended.assert_code(126).stderr().lines().last().unwrap().as_bytes());
+    ended.assert_code(126);
+    let report = report_on(&ended);
     assert_eq!(report["cause"]["id"], "path-not-traversable", "{report}");
     assert_ne!(report["cause"]["confidence"], "certain", "{report}");
     assert!(!report.to_string().contains("does not exist"), "{report}");
