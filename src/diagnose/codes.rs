@@ -302,6 +302,8 @@ pub(super) fn row(evidence: &Evidence, code: u8) -> Option<(&'static Row, Confid
     let (source, name) = who(evidence)?;
     let row = ROWS.iter().find(|row| row.codes.contains(&code) && row.who.is(name))?;
     let confidence = match (source, row.confidence) {
+        // A habit of what it was is no fact about what it became.
+        (Source::Start, Unknown) => return None,
         (Source::Start, Likely) => Possible,
         (_, confidence) => confidence,
     };

@@ -208,10 +208,12 @@ fn matched_on(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
     let first_word = |name: &[u8]| wording::name(name.split(u8::is_ascii_whitespace).next().unwrap_or_default());
     let at_end = case.evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref()).map(first_word);
     let name = first_word(name);
-    diagnosis.evidence(match (source, at_end) {
-        (Source::Comm, _) => format!("its process name at its end was {name}"),
-        (Source::File, _) => format!("its file, or its script's interpreter, is {name}"),
-        (Source::Start, Some(at_end)) => format!("it was started as {name}, its process name at its end was {at_end}"),
-        (Source::Start, None) => format!("it was started as {name}, its process name at its end is not known"),
-    })
+    match (source, at_end) {
+        (Source::Comm, _) => diagnosis.evidence(format!("its process name at its end was {name}")),
+        (Source::File, _) => diagnosis.evidence(format!("its file, or its script's interpreter, is {name}")),
+        (Source::Start, Some(at_end)) => {
+            diagnosis.evidence(format!("it was started as {name}, its process name at its end was {at_end}"))
+        }
+        (Source::Start, None) => diagnosis.not_known(format!("whether it was still {name} at its end")),
+    }
 }

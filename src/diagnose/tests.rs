@@ -553,7 +553,12 @@ fn codes() -> Vec<Row> {
         row((Exited(137), executed("/a/b", "app", "/bin/dash")), "descendant-killed", Possible, "a code of its own"),
         row((Exited(137), executed("timeout", "timeout", "/bin/busybox")), "descendant-killed", Possible, "of its own"),
         row((Exited(2), executed("sh", "timeout", "/bin/dash")), "exit-error", Unknown, "what 2 means"),
-        row((Exited(9), opaque(ran(b"/usr/bin/node"))), "usage-error", Possible, "name at its end is not known"),
+        row(
+            (Exited(9), opaque(ran(b"/usr/bin/node"))),
+            "usage-error",
+            Possible,
+            "whether it was still node at its end",
+        ),
         row((Exited(137), opaque(ran(b"bash"))), "descendant-killed", Possible, "or 137 is a code of its own"),
         row((Exited(2), written_in(Language::Go, 5)), "go-panic", Likely, "Go's linker"),
         row((Exited(2), written_in(Language::Go, 4)), "go-panic", Possible, "one possibility is that a panic"),
