@@ -3,17 +3,21 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::child::{Placement, Started, pass_terminal};
-use crate::evidence::process::{Proc, Status};
-use crate::evidence::{Fate, SignalEvent, Usage};
+use crate::evidence::cgroup::place::Membership;
+use crate::evidence::cgroup::watch::Watch;
+use crate::evidence::process::{Faults, Proc, Status};
+use crate::evidence::{Fate, Killed, SignalEvent, Usage};
 use crate::outcome::Outcome;
 use crate::report::escape;
-use crate::signals::{Origin, Received, SI_QUEUE, Signo};
+use crate::signals::{Origin, Received, SI_QUEUE, Sender, Signo};
 use crate::sys::signal::{self, SignalFd};
 use crate::sys::wait::{self, Change};
 
@@ -47,10 +51,16 @@ pub struct Ended {
     pub usage: Usage,
     /// The zombie's /proc/PID/status.
     pub zombie: Option<Status>,
+    /// The zombie's page faults.
+    pub faults: Option<Faults>,
+    /// The memory cgroup in which SIGKILL ended it.
+    pub cgroup: Option<Membership>,
     /// What it was sent.
     pub history: History,
     /// Orphans reaped.
     pub reaped: u64,
+    /// Those of them that died of SIGKILL.
+    pub killed: Killed,
 }
 
 /// The first and the last signals; a storm must not grow rinit.
@@ -94,20 +104,28 @@ impl History {
 }
 
 impl Supervisor<'_> {
-    /// Runs until PROGRAM has ended.
+    /// Runs until PROGRAM has ended. Looks at the container's memory when `watch` says so.
     #[must_use]
-    pub fn run(&self, started: &Started) -> Ended {
+    pub fn run(&self, started: &Started, watch: &mut Option<Watch>) -> Ended {
         let mut history = History::default();
         let mut reaped = 0;
+        let mut killed = Killed::default();
         // A kill is safe as long as this pid is unreaped, and the loop ends with its reaping.
         let program = started.pid;
         loop {
             while let Some(pid) = wait::peek() {
                 if pid != program {
+                    self.note_kill(pid, &mut killed);
                     reaped += self.reap_orphan(pid);
                     continue;
                 }
-                let zombie = self.proc.and_then(|proc| proc.status(pid));
+                let end = wait::end_of(pid);
+                // A success raises no question that /proc could answer.
+                let zombie_proc = self.proc.filter(|_| end.is_some_and(|end| end != Change::Exited(0)));
+                let zombie = zombie_proc.and_then(|proc| proc.status(pid));
+                let killed_proc = self.proc.filter(|_| end.is_some_and(Change::is_kill));
+                let faults = killed_proc.and_then(|proc| proc.faults(pid));
+                let cgroup = killed_proc.and_then(|_| Membership::of(pid, b"memory"));
                 let outcome = match wait::collect(pid) {
                     Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
                     Some((Change::Signaled { signal, core_dumped }, usage)) => {
@@ -124,11 +142,67 @@ impl Supervisor<'_> {
                     if self.placement == Placement::OwnGroup {
                         pass_terminal(Pid::from_raw(program), getpgrp());
                     }
-                    return Ended { outcome, usage, zombie, history, reaped };
+                    if matches!(outcome, Outcome::Signaled { signal: Signo::KILL, .. }) {
+                        // Its children came to rinit with its end: which of them the same killer took counts.
+                        reaped += self.reap_rest(&mut killed);
+                    }
+                    return Ended { outcome, usage, zombie, faults, cgroup, history, reaped, killed };
                 }
             }
-            self.next_signals(|received| self.forward(program, received, &mut history));
+            let forward = |received| self.forward(program, received, &mut history);
+            match watch {
+                Some(memory) => {
+                    if !self.next_signals_or_memory(program, memory, forward) {
+                        *watch = None;
+                    }
+                }
+                None => self.next_signals(forward),
+            }
         }
+    }
+
+    /// Waits for signals, and for `watch`. False if that fails, for good.
+    fn next_signals_or_memory(&self, program: i32, watch: &mut Watch, take: impl FnMut(Received)) -> bool {
+        let rest = watch.rest();
+        let timeout = match rest {
+            // Rounded up, or its last fraction of a millisecond would be spent in a busy loop.
+            Some(rest) => u16::try_from(rest.as_millis() + 1).unwrap_or(u16::MAX).into(),
+            None => PollTimeout::NONE,
+        };
+        let mut polled = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            // With nothing asked, the kernel would still tell of changes (kernfs: POLLERR): while it rests, it is left out.
+            PollFd::new(watch.as_fd(), PollFlags::POLLPRI),
+        ];
+        let (asked, _) = polled.split_at_mut(if rest.is_some() { 1 } else { 2 });
+        let ready = match poll(asked, timeout) {
+            Ok(ready) => ready,
+            Err(errno) => return errno == Errno::EINTR,
+        };
+        let [signals, changed] = polled.map(|fd| fd.any() == Some(true));
+        if signals {
+            self.next_signals(take);
+        }
+        if changed || (rest.is_some() && ready == 0) {
+            if !watch.look() {
+                return false;
+            }
+            // The first look may come before the victim's end, and the victim may be PROGRAM: only after a rest.
+            if let Some((from, to)) = watch.untold().filter(|_| !changed && self.runs_on(program)) {
+                log::warn!(
+                    "a process of this container was OOM-killed (oom_kill {from} -> {to}), pid {program} runs on"
+                );
+                watch.tell();
+            }
+        }
+        true
+    }
+
+    /// Whether `program` lives, and no SIGKILL is on its way to it.
+    fn runs_on(&self, program: i32) -> bool {
+        let Some(status) = self.proc.and_then(|proc| proc.status(program)) else { return false };
+        !matches!(status.state, None | Some(b'Z' | b'X'))
+            && status.pending.is_some_and(|set| !set.contains(Signo::KILL))
     }
 
     /// `--pause`: reaps until SIGTERM or SIGINT.
@@ -151,6 +225,29 @@ impl Supervisor<'_> {
                 std::thread::sleep(Duration::from_secs(1));
             }
         }
+    }
+
+    /// Keeps the name of a child that has died of SIGKILL: it may be a victim of the OOM killer.
+    fn note_kill(&self, pid: i32, killed: &mut Killed) {
+        const NAMED: usize = 4;
+        let Some(proc) = self.proc.filter(|_| wait::end_of(pid).is_some_and(Change::is_kill)) else { return };
+        killed.count += 1;
+        if killed.named.len() == NAMED {
+            killed.named.pop();
+        }
+        killed.named.push(Sender { pid, name: proc.process(pid).map(|process| process.name) });
+    }
+
+    /// Reaps what has ended already; bounded, because what is left can go on forking.
+    fn reap_rest(&self, killed: &mut Killed) -> u64 {
+        const MOST: usize = 4096;
+        std::iter::from_fn(wait::peek)
+            .take(MOST)
+            .map(|pid| {
+                self.note_kill(pid, killed);
+                self.reap_orphan(pid)
+            })
+            .sum()
     }
 
     /// Returns how many were reaped: not a child that was merely stopped.

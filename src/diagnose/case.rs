@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Confidence, Diagnosis, Note, registry, wording};
+use super::{Cause, Confidence, Diagnosis, Note, memory, registry, wording};
 use crate::evidence::process::Process;
 use crate::evidence::{Evidence, Fate, SignalEvent};
 use crate::outcome::{Outcome, Stage, StartError};
@@ -152,6 +152,7 @@ impl<'a> Case<'a> {
         if let Some(arguments) = &evidence.command.shown {
             diagnosis.evidence.push(command_line(&evidence.command.program, arguments));
         }
+        memory::complete(self, diagnosis);
         diagnosis.notes.extend(self.left());
         diagnosis.brief &= diagnosis.notes.is_empty();
     }

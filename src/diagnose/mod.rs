@@ -6,6 +6,7 @@ mod case;
 mod exited;
 mod faults;
 mod killed;
+mod memory;
 mod not_started;
 pub mod registry;
 mod stopped;
@@ -199,11 +200,13 @@ const RULES: &[Rule] = &[
     killed::timer_expired,
     killed::cpu_time_limit,
     killed::file_size_limit,
+    memory::oom_killed,
     killed::killed_by_unknown,
     // Exited.
     stopped::by_own_code,
     stopped::cleanly,
     stopped::failed,
+    memory::other_was_oom_killed,
     exited::completed,
     exited::descendant_killed,
 ];

@@ -52,11 +52,14 @@ causes! {
     TIMER_EXPIRED "timer-expired" App "a timer ran out and nothing handled its signal";
     CPU_TIME_LIMIT "cpu-time-limit" Limit "the limit on CPU time was reached";
     FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached";
+    OOM_CONTAINER_LIMIT "oom-container-limit" Limit "the OOM killer struck at a memory limit of the container";
+    OOM_OUTSIDE_CONTAINER "oom-outside-container" Platform "the OOM killer struck, not at the container's own limit";
     KILLED_BY_UNKNOWN "killed-by-unknown" Unknown "SIGKILL from a sender that cannot be seen";
     UNHANDLED_SIGNAL "unhandled-signal" App "a signal came that it does not handle";
     // Exited.
     STOPPED_CLEANLY "stopped-cleanly" Request "it was asked to stop and ended with status 0";
     STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure";
+    OOM_OF_OTHER_PROCESS "oom-of-other-process" Limit "it failed after the OOM killer ended another process";
     COMPLETED "completed" App "it ended with status 0, not asked to stop through rinit";
     DESCENDANT_KILLED "descendant-killed" Unknown "its status is one that shells use for a command killed by a signal";
     EXIT_ERROR "exit-error" App "it ended with a failure of its own";

@@ -29,6 +29,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether SIGKILL ended it.
+    #[must_use]
+    pub fn is_kill(self) -> bool {
+        matches!(self, Self::Signaled { signal: Signo::KILL, .. })
+    }
+
     /// Reads a status word (include/linux/wait.h; wait(2)). `None` for the words that the kernel does not make.
     #[must_use]
     pub fn decode(word: i32) -> Option<Self> {
@@ -56,6 +62,25 @@ pub fn peek() -> Option<i32> {
     // SAFETY: all zero is a valid siginfo_t, and si_pid is in the part that SIGCHLD fills.
     let pid = unsafe { info.assume_init_ref().si_pid() };
     (result == 0 && pid != 0).then_some(pid)
+}
+
+/// How child `pid` has ended, if it has. The zombie stays, as with [`peek`].
+#[must_use]
+pub fn end_of(pid: i32) -> Option<Change> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let (id, options) = (libc::id_t::try_from(pid).ok()?, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
+    // SAFETY: the pointer is to a siginfo_t.
+    let result = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), options) };
+    // SAFETY: all zero is a valid siginfo_t, and si_status is in the part that SIGCHLD fills.
+    let (code, status) = unsafe { (info.assume_init_ref().si_code, info.assume_init_ref().si_status()) };
+    match code {
+        _ if result != 0 => None,
+        libc::CLD_EXITED => u8::try_from(status).ok().map(Change::Exited),
+        libc::CLD_KILLED | libc::CLD_DUMPED => {
+            Signo::new(status).map(|signal| Change::Signaled { signal, core_dumped: code == libc::CLD_DUMPED })
+        }
+        _ => None,
+    }
 }
 
 /// Takes the change of child `pid`, and with its end the zombie.
