@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stopped::leaves_trace;
-use super::{Cause, Confidence, Diagnosis, Note, registry, wording};
+use super::{Cause, Confidence, Diagnosis, Note, memory, registry, wording};
 use crate::evidence::death::Death;
 use crate::evidence::limits::Limits;
 use crate::evidence::process::Process;
@@ -201,6 +201,7 @@ impl<'a> Case<'a> {
         if let Some(arguments) = &evidence.command.shown {
             diagnosis.evidence.push(command_line(&evidence.command.program, arguments));
         }
+        memory::complete(self, diagnosis);
         diagnosis.notes.extend(self.left());
         diagnosis.notes.extend(self.zombies());
         diagnosis.brief &= diagnosis.notes.is_empty();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::case::Case;
 use super::faults::{if_all_known, not_passed_on};
 use super::stopped::leaves_trace;
-use super::{Confidence, Diagnosis, registry, wording};
+use super::{Confidence, Diagnosis, memory, registry, wording};
 use crate::evidence::limits::Limit;
 use crate::signals::Signo;
 use Confidence::{Certain, Likely, Possible, Unknown};
@@ -128,13 +128,29 @@ pub(super) fn file_size_limit(case: &Case<'_>) -> Option<Diagnosis> {
     )
 }
 
-/// SIGKILL that rinit did not send. The kernel does not record the sender: unknown. An OOM kill looks the same from
-/// here and cannot be ruled out without memory counters. As PID 1, rinit would not have outlived a stop by the
-/// kubelet or Docker.
+/// SIGKILL that rinit did not send, and no OOM kill explains it. The kernel does not record the sender: unknown. Where
+/// the counters cannot be read, an OOM kill looks the same from here. As PID 1, rinit would not have outlived a stop by
+/// the kubelet or Docker.
 pub(super) fn killed_by_unknown(case: &Case<'_>) -> Option<Diagnosis> {
     let signal = case.signal().filter(|signal| *signal == Signo::KILL)?;
-    let why = "by whom is not known, the OOM killer is one possibility";
+    let no_oom_kill = memory::no_oom_kill(case);
+    let why = match (&no_oom_kill, case.evidence.is_init) {
+        (Some(_), true) => "not by the OOM killer, and not by the kubelet or Docker",
+        (Some(_), false) => "not by the OOM killer, by whom is not known",
+        (None, _) => "by whom is not known, the OOM killer is one possibility",
+    };
     let mut diagnosis = case.killed(signal, &registry::KILLED_BY_UNKNOWN, Unknown, why);
+    let (others, next) = match no_oom_kill {
+        Some(proof) => {
+            diagnosis = diagnosis.ruled_out(format!("OOM ({proof})"));
+            ("", "")
+        }
+        None => (
+            "the OOM killer, ",
+            "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise ",
+        ),
+    };
+    diagnosis.evidence.extend(memory::hints(case));
     if case.evidence.is_init {
         diagnosis = diagnosis.ruled_out(
             "the end of a grace period, docker kill and the like (they kill PID 1, and rinit is alive to write this)",
@@ -142,8 +158,8 @@ pub(super) fn killed_by_unknown(case: &Case<'_>) -> Option<Diagnosis> {
     }
     Some(
         not_passed_on(case, diagnosis, signal)
-            .not_known("the sender, the kernel does not record it: the OOM killer, a process in this container (exec sessions included) or on the host, or the hard limit on CPU time (ulimit -t)")
-            .next("Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise look for kill -9, pkill or a watchdog in scripts, exec probes and preStop"),
+            .not_known(format!("the sender, the kernel does not record it: {others}a process in this container (exec sessions included) or on the host, or the hard limit on CPU time (ulimit -t)"))
+            .next(format!("{next}look for kill -9, pkill or a watchdog in scripts, exec probes and preStop")),
     )
 }
 
