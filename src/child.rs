@@ -141,19 +141,28 @@ fn take_group_and_terminal(placement: Placement) {
     }
 }
 
-/// Gives the controlling terminal's foreground to `group`, if `holder` has it now.
-pub fn pass_terminal(holder: Pid, group: Pid) {
-    with_terminal(|terminal| if tcgetpgrp(terminal)? == holder { tcsetpgrp(terminal, group) } else { Ok(()) });
+/// Gives the controlling terminal's foreground to `group`, if `holder` has it now. Says whether it did.
+pub fn pass_terminal(holder: Pid, group: Pid) -> bool {
+    with_terminal(|terminal| {
+        let passes = tcgetpgrp(terminal)? == holder;
+        if passes { tcsetpgrp(terminal, group).map(|()| true) } else { Ok(false) }
+    })
+    .unwrap_or(false)
+}
+
+/// The process group in the controlling terminal's foreground; None without a terminal.
+#[must_use]
+pub fn foreground() -> Option<Pid> {
+    with_terminal(|terminal| tcgetpgrp(terminal))
 }
 
 /// Calls `act` with the controlling terminal: stdin, or /dev/tty where stdin is none. Without a terminal both fail.
-fn with_terminal(act: impl Fn(BorrowedFd<'_>) -> nix::Result<()>) {
-    if act(stdin()).is_err() {
+fn with_terminal<T>(act: impl Fn(BorrowedFd<'_>) -> nix::Result<T>) -> Option<T> {
+    act(stdin()).ok().or_else(|| {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        if let Ok(terminal) = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()) {
-            let _ = act(terminal.as_fd());
-        }
-    }
+        let terminal = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()).ok()?;
+        act(terminal.as_fd()).ok()
+    })
 }
 
 /// The search for PROGRAM as execvp(3) does it, but with one difference: ENOEXEC is told, never retried with /bin/sh.
@@ -202,6 +211,9 @@ impl Search {
             match exec(path) {
                 // Not here.
                 Errno::ENOENT | Errno::ENOTDIR => {}
+                // A directory that this user may not search: nothing was found there. (execvp's EACCES would make it
+                // "found, but not executable".)
+                Errno::EACCES if nix::sys::stat::stat(path).is_err() => {}
                 // Not from here: it may still be in another directory. Unreachable directories are no reason to stop.
                 errno @ (Errno::EACCES
                 | Errno::ELOOP

@@ -2,9 +2,9 @@
 
 #![no_main]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,13 +13,15 @@ use nix::unistd::getpid;
 
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
-use rinit::diagnose::diagnose;
+use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
+use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
+use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
-use rinit::report::{Report, escape};
+use rinit::report::Report;
 use rinit::signals::Signo;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
@@ -28,7 +30,7 @@ use rinit::sys::entry::Arguments;
 use rinit::sys::heap::Heap;
 use rinit::sys::signal::{Inherited, SignalFd};
 use rinit::sys::{descriptor, process};
-use rinit::{install, logging};
+use rinit::{check, install, logging};
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -47,15 +49,20 @@ fn run(arguments: Arguments) -> u8 {
     match cli::parse(arguments.to_os_strings(), &|name| std::env::var_os(name)) {
         Ok(Action::Run { config, program }) => Run::new(arguments, program, config).run(&inherited),
         Ok(Action::Pause(config)) => pause(&config),
+        Ok(Action::Check(config)) => print(check::check(&config.termination_log, config.format, &inherited).as_bytes()),
         Ok(Action::StandAside { program }) => stand_aside(arguments, program, &inherited),
         Ok(Action::Print(text)) => print(text.as_bytes()),
+        Ok(Action::Explain { words, format }) => match explain(&words, format, columns()) {
+            Ok(text) => print(text.as_bytes()),
+            Err(wrong) => fail(&wrong),
+        },
         Ok(Action::Install(path)) => install::install(path.as_ref()).map_or_else(|error| fail(&error), |()| 0),
         Err(usage) => fail(&usage.0),
     }
 }
 
 fn fail(message: &str) -> u8 {
-    stderr::log_line(format!("rinit: {message}\n").as_bytes());
+    stderr::write_report(format!("rinit: {message}\n").as_bytes());
     OWN_FAILURE
 }
 
@@ -68,6 +75,12 @@ fn print(mut text: &[u8]) -> u8 {
         }
     }
     0
+}
+
+/// How wide a text may be: what COLUMNS or else the terminal says, 80 where there is none.
+fn columns() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    set.or_else(|| descriptor::columns(descriptor::stdout()).map(usize::from)).unwrap_or(80)
 }
 
 /// `RINIT_OFF=1`
@@ -147,6 +160,8 @@ struct Run {
     config: Config,
     pid: i32,
     log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
     evidence: Evidence,
     start: Instant,
 }
@@ -154,9 +169,14 @@ struct Run {
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
         let pid = prepare(&config);
-        let log = match config.report {
-            ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, pid == INIT),
+        let (log, warning) = match config.report {
+            ReportWhen::Never => (None, None),
+            ReportWhen::Always | ReportWhen::Failure => {
+                match TerminationLog::open(&config.termination_log, pid == INIT) {
+                    Ok(log) => (log, None),
+                    Err(warning) => (None, Some(warning)),
+                }
+            }
         };
         let evidence = Evidence {
             is_init: pid == INIT,
@@ -164,7 +184,7 @@ impl Run {
             started: seconds_since_1970(),
             ..Evidence::default()
         };
-        Self { arguments, program, config, pid, log, evidence, start: Instant::now() }
+        Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
@@ -181,6 +201,9 @@ impl Run {
         logging::start(&self.config.log_filter);
         // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
         let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
+        if let Some(warning) = self.warning.take() {
+            log::warn!("{warning}");
+        }
         let outcome = match started {
             Ok((started, signals)) => self.supervise(&started, &signals, placement),
             Err(error) => Outcome::NotStarted(error),
@@ -262,13 +285,18 @@ impl Run {
             evidence.inspection =
                 Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
         }
-        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } = outcome {
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
             // What dies in its execve has no /proc/PID/exe any more.
             let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
             let exe = exe.or_else(|| {
                 child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
             });
-            evidence.elf = exe.and_then(|exe| Elf::read(OsStr::from_bytes(&exe).as_ref()));
+            let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            match outcome {
+                Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
+                _ => evidence.elf = exe.and_then(|exe| Elf::read(&exe)),
+            }
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {
@@ -278,7 +306,7 @@ impl Run {
         if let Some(log) = &self.log {
             let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
             log.write(self.config.report_size, plain_success, |limit| {
-                Some(report.render(self.config.format, limit)).filter(|report| report.len() <= limit)
+                Some(report.render(self.config.format, limit)).filter(|report| !report.is_empty())
             });
         }
         if !self.config.quiet {
@@ -287,10 +315,10 @@ impl Run {
     }
 }
 
-/// PROGRAM's name for a line of the log: its first word alone, since the rest may be secret.
+/// PROGRAM's name for a line of the log.
 fn name_of(arguments: Arguments, program: usize) -> String {
     let name = arguments.get(program).unwrap_or_default().to_bytes();
-    escape(name.split(u8::is_ascii_whitespace).next().unwrap_or_default())
+    wording::name(public_part(name))
 }
 
 fn seconds_since_1970() -> u64 {

@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
-use crate::child::{Placement, Started, pass_terminal};
+use crate::child::{Placement, Started, foreground, pass_terminal};
+use crate::diagnose::wording;
 use crate::evidence::death::{Death, Executed};
 use crate::evidence::process::{Proc, Status};
 use crate::evidence::snapshot::SETTLED;
@@ -68,6 +69,8 @@ pub struct History {
     last: VecDeque<SignalEvent>,
     omitted: u64,
     looked_at: Duration,
+    /// The SIGCONT that rinit is to read next has reached PROGRAM too.
+    continued: bool,
 }
 
 impl History {
@@ -146,6 +149,7 @@ impl Supervisor<'_> {
                     }
                     Some((Change::Stopped(signal), _)) => {
                         self.on_stop(program, signal);
+                        history.continued = wait::was_continued(program);
                         None
                     }
                     Some((Change::Continued, _)) | None => None,
@@ -245,7 +249,7 @@ impl Supervisor<'_> {
         let snapshot = proc.and_then(|proc| proc.snapshot(program, closely));
         let rewritten = self.rewrite.iter().rev().find(|(from, _)| *from == received.signal);
         let fate = match rewritten.map_or(Some(received.signal), |(_, to)| *to) {
-            _ if self.has_it_already(program, &received) => Fate::Direct,
+            _ if self.has_it_already(program, &received, history) => Fate::Direct,
             None => Fate::Dropped,
             Some(signal) => match self.send(program, signal, &received) {
                 Ok(()) => Fate::Sent(signal),
@@ -255,14 +259,16 @@ impl Supervisor<'_> {
                 }
             },
         };
-        log::debug!("{} from {origin:?}: {fate:?}", received.signal);
+        log::debug!("{} {}{}", received.signal, wording::origin(&origin), what_became(fate, received.signal));
         history.push(SignalEvent { signal: received.signal, origin, at, fate, snapshot });
     }
 
     /// In rinit's own group PROGRAM gets by itself what the terminal sends to the group. And what PROGRAM sends to its
-    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end.
-    fn has_it_already(&self, program: i32, received: &Received) -> bool {
-        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program)
+    /// group (`kill 0`) must not come back to it: with a trap that does it again, that would never end. Nor may a
+    /// shell's SIGCONT come late and undo the next Ctrl-Z.
+    fn has_it_already(&self, program: i32, received: &Received, history: &mut History) -> bool {
+        let continued = received.signal == Signo::CONT && std::mem::take(&mut history.continued);
+        self.placement == Placement::SameGroup && (received.is_from_terminal() || received.pid == program || continued)
     }
 
     fn send(&self, program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {
@@ -271,32 +277,71 @@ impl Supervisor<'_> {
         }
         // A group cannot be sent a value.
         let sent = signal::kill(-program, signal);
-        if sent.is_ok() && getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program)) {
+        if sent.is_ok() && leads_group(program) {
             return sent;
         }
         // PROGRAM has left its group.
         send_to_program(program, signal, received)
     }
 
+    /// A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it.
     fn on_stop(&self, program: i32, signal: Signo) {
         if self.placement == Placement::Leader {
-            // Ctrl-Z, and there is no shell around rinit to type `fg` in. Its whole group was stopped.
-            if signal == Signo::TSTP {
-                log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
-                let _ = signal::kill(-program, Signo::CONT);
-                let _ = signal::kill(program, Signo::CONT);
-            }
+            continue_after_ctrl_z(program, signal);
             return;
         }
-        // A stop of PROGRAM is a stop of the job, and the shell that waits for rinit has to see it. SIGCONT comes to
-        // rinit too; one that is here already has undone the stop.
-        if !signal::is_pending(Signo::CONT) {
-            let _ = signal::kill(self.pid, Signo::STOP);
-            if self.placement == Placement::OwnGroup {
-                pass_terminal(getpgrp(), Pid::from_raw(program));
-            }
+        let (rinits, programs) = (getpgrp(), Pid::from_raw(program));
+        let own_group = self.placement == Placement::OwnGroup;
+        // `fg` for a job that ran on in the background: it gives the terminal to rinit's group and sends nothing.
+        let wants_terminal = [Signo::TTIN, Signo::TTOU].contains(&signal);
+        if own_group && wants_terminal && pass_terminal(rinits, programs) {
+            let _ = signal::kill(-program, Signo::CONT);
+            return;
+        }
+        let foreground = foreground();
+        let in_front = foreground == Some(rinits) || (own_group && foreground == Some(programs));
+        // Somebody else's SIGSTOP (a debugger, a CPU limiter): the SIGCONT that follows would come to PROGRAM alone, and
+        // rinit would stay stopped for ever. On the terminal the user can see it, and has to get the shell back.
+        let behind_our_back = signal == Signo::STOP && !in_front;
+        // SIGCONT comes to rinit too; one that is here already has undone the stop.
+        if behind_our_back || signal::is_pending(Signo::CONT) {
+            return;
+        }
+        // The terminal stopped PROGRAM's group only. A script around rinit and the rest of a pipeline are of the job.
+        let whom = if own_group && foreground == Some(programs) { 0 } else { self.pid };
+        let stopped = signal::stop_by(whom, if signal == Signo::STOP { Signo::TSTP } else { signal });
+        if own_group {
+            pass_terminal(rinits, programs);
+        }
+        if !stopped {
+            continue_after_ctrl_z(program, signal);
         }
     }
+}
+
+/// To follow the signal and its sender in a line of the log.
+fn what_became(fate: Fate, received: Signo) -> String {
+    match fate {
+        Fate::Sent(signal) if signal == received => ": passed on".to_owned(),
+        Fate::Sent(signal) => format!(": passed on as {signal}"),
+        Fate::Dropped => ": dropped".to_owned(),
+        Fate::Direct => ": PROGRAM has it already".to_owned(),
+        Fate::Failed(errno) => format!(": not passed on, {}", Errno::from_raw(errno).desc()),
+    }
+}
+
+/// Ctrl-Z, and there is no shell around rinit to type `fg` in. PROGRAM's whole group was stopped.
+fn continue_after_ctrl_z(program: i32, signal: Signo) {
+    if signal == Signo::TSTP {
+        log::debug!("pid {program} was stopped by {signal}: continued, since nobody else can");
+        // Once each: a second SIGCONT could undo the next Ctrl-Z for PROGRAM alone, and then nobody sees its group's stop.
+        let _ = signal::kill(if leads_group(program) { -program } else { program }, Signo::CONT);
+    }
+}
+
+/// PROGRAM can leave the group that it was started in.
+fn leads_group(program: i32) -> bool {
+    getpgid(Some(Pid::from_raw(program))) == Ok(Pid::from_raw(program))
 }
 
 fn send_to_program(program: i32, signal: Signo, received: &Received) -> Result<(), Errno> {

@@ -378,7 +378,8 @@ pub fn program_label(outcome: &Outcome, evidence: &Evidence) -> String {
 }
 
 /// The start of `given` that may be shown: up to the first blank, and up to a `=` that is not part of a path.
-pub(super) fn public_part(given: &[u8]) -> &[u8] {
+#[must_use]
+pub fn public_part(given: &[u8]) -> &[u8] {
     let end = given.iter().position(|byte| is_blank(*byte)).unwrap_or(given.len());
     let word = given.get(..end).unwrap_or(given);
     match word.iter().position(|byte| matches!(byte, b'=' | b'/')) {

@@ -4,6 +4,7 @@
 pub mod death;
 pub mod elf;
 pub mod files;
+pub mod language;
 pub mod limits;
 pub mod mountinfo;
 pub mod process;
@@ -16,6 +17,7 @@ use crate::signals::{Origin, Signo};
 use death::{Death, Executed};
 use elf::Elf;
 use files::Inspection;
+use language::Language;
 use process::{Process, Status};
 use snapshot::Snapshot;
 
@@ -56,6 +58,8 @@ pub struct Evidence {
     pub left: Option<Vec<Process>>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
     pub inspection: Option<Inspection>,
+    /// What PROGRAM's file was built from; only where it exited with a code of that language's runtime.
+    pub language: Option<Language>,
 }
 
 /// PROGRAM and its arguments.

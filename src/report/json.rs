@@ -230,7 +230,7 @@ fn or_null(value: Option<impl ToString>) -> String {
 }
 
 /// A string of JSON. The text is printable ASCII already, so that only two characters need a backslash.
-fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     let mut written = String::with_capacity(text.len() + 2);
     written.push('"');
     for character in text.chars() {

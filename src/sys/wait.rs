@@ -70,6 +70,17 @@ pub fn peek() -> Option<Peeked> {
     (result == 0 && pid != 0).then_some(Peeked { pid, ended_by })
 }
 
+/// Whether SIGCONT has continued child `pid` since its last stop. Says it once.
+#[must_use]
+pub fn was_continued(pid: i32) -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WCONTINUED | libc::WNOHANG;
+    // SAFETY: the pointer is to a siginfo_t. waitid(2) with WNOHANG leaves it as it is, all zero, if there is nothing.
+    let result = unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), options) };
+    // SAFETY: all zero is a valid siginfo_t, and si_pid is in the part that SIGCHLD fills.
+    result == 0 && unsafe { info.assume_init_ref().si_pid() } == pid
+}
+
 /// Takes the change of child `pid`, and with its end the zombie.
 #[must_use]
 pub fn collect(pid: i32) -> Option<(Change, Usage)> {
