@@ -18,7 +18,7 @@ use crate::signals::SignalSet;
 use crate::sink::termination_log::Look;
 use crate::sys::signal::Inherited;
 use limits::Cgroup;
-pub use parse::{OwnStatus, Recognized};
+pub use parse::{MountLine, OwnStatus, Recognized};
 
 /// What `--check` prints: lines, or one object on one line.
 #[must_use]

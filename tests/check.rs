@@ -2,11 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/schema.rs"]
+mod schema;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use common::{Io, NOBODY, Rinit, TempDir, is_root, schema};
+use common::{Io, NOBODY, Rinit, TempDir, is_root};
 
 /// Value and remarks of a fact.
 fn fact(run: Rinit, name: &str) -> (String, String) {

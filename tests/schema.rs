@@ -2,10 +2,12 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/schema.rs"]
+mod schema;
 
 use std::fs;
 
-use common::{Rinit, TempDir, each, schema};
+use common::{Rinit, TempDir, each};
 use serde_json::{Value, json};
 
 /// The report of `sh -c SCRIPT` in a termination log of `size` bytes.

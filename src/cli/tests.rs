@@ -564,8 +564,8 @@ fn help_fits_a_screen_and_names_every_flag() {
         assert!(line.len() <= 80 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
     }
     let flags = "-g, --group\n-r, --rewrite\n-p, --parent-death-signal\n-s, --subreaper\n-e, --remap-exit\n\
-        -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F\n--stderr-format F\n--report-size BYTES\n\
-        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n-h, --help\n-V, --version\n-l, --license";
+        -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F, --stderr-format F\n--report-size BYTES\n\
+        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n--check\n--explain WHAT...\n-h, --help\n-V, --version\n-l, --license";
     for flag in flags.lines() {
         assert_eq!(
             HELP.matches(&format!(" {flag} ")).count() + HELP.matches(&format!(" {flag}\n")).count(),

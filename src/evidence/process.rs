@@ -160,7 +160,9 @@ impl Proc {
         }
         let entries = fs::read_dir("/proc").ok()?;
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        Some(self.all(pids.filter(|pid| *pid != self.own_pid)))
+        let others: Vec<i32> = pids.filter(|pid| *pid != self.own_pid).collect();
+        // There is one at least, seen or not.
+        if others.is_empty() { None } else { self.all(&others) }
     }
 
     /// rinit's descendants, zombies included: what it leaves behind where it is not PID 1. At most 4,096 are followed.
@@ -174,11 +176,15 @@ impl Proc {
             }
             next += 1;
         }
-        Some(self.all(pids.into_iter()))
+        self.all(&pids)
     }
 
-    fn all(self, pids: impl Iterator<Item = i32>) -> Vec<Process> {
-        pids.filter_map(|pid| self.process(pid)).collect()
+    /// What is seen is all only where /proc hides nothing.
+    fn all(self, pids: &[i32]) -> Option<Vec<Process>> {
+        if !pids.is_empty() && fs::read("/proc/self/mountinfo").is_ok_and(|table| hides_processes(&table)) {
+            return None;
+        }
+        Some(pids.iter().filter_map(|pid| self.process(*pid)).collect())
     }
 
     /// The state letter of one thread.
@@ -191,6 +197,13 @@ impl Proc {
         let text = fs::read(format!("/proc/{pid}/task/{thread}/children")).ok()?;
         Some(text.split(|byte| *byte == b' ').filter_map(number).collect())
     }
+}
+
+/// Whether /proc is mounted with hidepid (proc(5)), by /proc/PID/mountinfo. 0 and off hide nothing.
+fn hides_processes(mountinfo: &[u8]) -> bool {
+    let last = mountinfo.split(|byte| *byte == b'\n').rfind(|line| line.windows(7).any(|part| part == b" /proc "));
+    let mut options = last.unwrap_or_default().split(|byte| matches!(byte, b' ' | b','));
+    options.any(|option| option.strip_prefix(b"hidepid=").is_some_and(|value| !matches!(value, b"0" | b"off")))
 }
 
 /// Reads a file of /proc that is never longer than a page. Not inlined: the buffer must not lie in the frame of the loop
@@ -246,6 +259,24 @@ mod tests {
         assert_eq!(process, Process { pid: 42, name: b"a) R 1 (b\n".to_vec(), state: b'S', parent: 7 });
         for broken in [&b""[..], b"42", b"42 (x", b"42 (x)", b"42 (x) S", b"42 (x) S y", b")(", b"x (y) S 1"] {
             assert_eq!(Process::parse(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn hidepid_of_the_mount_that_is_on_top() {
+        let line = |options: &str| format!("5 1 0:63 / /proc rw,nosuid - proc proc {options}\n");
+        let other = "6 5 0:9 /x /proc/acpi ro - tmpfs none ro,hidepid=2\n";
+        for (table, hides) in [
+            (String::new(), false),
+            (line("rw"), false),
+            (line("rw,hidepid=off,gid=5") + other, false),
+            (line("rw,hidepid=0"), false),
+            (line("rw,hidepid=2") + other, true),
+            (line("rw,gid=5,hidepid=invisible"), true),
+            (line("rw,hidepid=ptraceable"), true),
+            (line("rw,hidepid=2") + &line("rw"), false),
+        ] {
+            assert_eq!(hides_processes(table.as_bytes()), hides, "{table}");
         }
     }
 

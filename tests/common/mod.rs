@@ -15,7 +15,6 @@
 pub mod proc;
 mod report;
 mod running;
-pub mod schema;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
