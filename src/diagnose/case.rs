@@ -258,7 +258,8 @@ impl<'a> Case<'a> {
             format!("{} had {ended} that it had not waited for", wording::process(parent.pid, Some(&parent.name)))
         } else {
             let own = zombies().filter(|zombie| zombie.parent != 0).count();
-            if own < MANY || self.evidence.group {
+            // A signal to the group, from the terminal as well, ends them together with the program.
+            if own < MANY || self.evidence.group || self.code().is_none() {
                 return None;
             }
             format!(
