@@ -1,7 +1,10 @@
 //! Starting PROGRAM: fork, process group, terminal, the search in PATH, execve; and the errno back.
 
-use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -117,10 +120,11 @@ impl Started {
         }
     }
 
-    /// The descriptor that has to stay open until PROGRAM has ended.
+    /// The descriptor that has to stay open until PROGRAM has ended. The other end is closed by execve(2) when it works;
+    /// when it fails, there is something to read first.
     #[must_use]
-    pub fn descriptor(&self) -> RawFd {
-        self.errno_pipe.as_raw_fd()
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.errno_pipe.as_fd()
     }
 }
 
@@ -237,4 +241,12 @@ pub fn candidates<'a>(name: &'a [u8], path: Option<&'a [u8]>) -> Vec<Vec<u8>> {
         if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
     };
     path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':').map(join).collect()
+}
+
+/// The first of the paths that are tried for `name` that is an executable file. A relative one starts at `directory`.
+pub fn first_executable(name: &[u8], path: Option<&[u8]>, directory: Option<&Path>) -> Option<Vec<u8>> {
+    let directory = directory.unwrap_or(Path::new("/"));
+    let mut paths = candidates(name, path).into_iter().map(|path| directory.join(OsStr::from_bytes(&path)));
+    let path = paths.find(|path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0))?;
+    Some(path.into_os_string().into_vec())
 }

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -14,11 +14,14 @@ use nix::unistd::getpid;
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::{diagnose, public_part, wording};
+use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
+use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
 use rinit::report::Report;
+use rinit::signals::Signo;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
 use rinit::supervise::{Ended, Supervisor};
@@ -54,7 +57,7 @@ fn run(arguments: Arguments) -> u8 {
 }
 
 fn fail(message: &str) -> u8 {
-    stderr::log_line(format!("rinit: {message}\n").as_bytes());
+    stderr::write_report(format!("rinit: {message}\n").as_bytes());
     OWN_FAILURE
 }
 
@@ -164,7 +167,12 @@ impl Run {
                 }
             }
         };
-        let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
+        let evidence = Evidence {
+            is_init: pid == INIT,
+            group: config.group,
+            started: seconds_since_1970(),
+            ..Evidence::default()
+        };
         Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
@@ -194,7 +202,8 @@ impl Run {
 
     fn supervise(&mut self, started: &Started, signals: &SignalFd, placement: Placement) -> Outcome {
         let log = self.log.as_ref().map(TerminationLog::descriptor);
-        let mut keep = [signals.as_fd().as_raw_fd(), started.descriptor(), log.unwrap_or(started.descriptor())];
+        let pipe = started.descriptor().as_raw_fd();
+        let mut keep = [signals.as_fd().as_raw_fd(), pipe, log.unwrap_or(pipe)];
         release_inherited(self.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
         let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
@@ -208,7 +217,7 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, history, reaped } = supervisor.run(started);
+        let Ended { outcome, usage, zombie, executed, death, history, reaped } = supervisor.run(started);
         let (signals, signals_omitted) = history.into_events();
         self.evidence = Evidence {
             pid: Some(started.pid),
@@ -217,6 +226,8 @@ impl Run {
             signals,
             signals_omitted,
             zombie,
+            executed,
+            death,
             reaped,
             left: proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() }),
             ..std::mem::take(&mut self.evidence)
@@ -260,7 +271,21 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.unwrap_or_default()));
+            evidence.inspection =
+                Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
+        }
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
+            // What dies in its execve has no /proc/PID/exe any more.
+            let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
+            let exe = exe.or_else(|| {
+                child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
+            });
+            let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            match outcome {
+                Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
+                _ => evidence.elf = exe.and_then(|exe| Elf::read(&exe)),
+            }
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {

@@ -3,14 +3,18 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::child::{Placement, Started, foreground, pass_terminal};
 use crate::diagnose::wording;
+use crate::evidence::death::{Death, Executed};
 use crate::evidence::process::{Proc, Status};
+use crate::evidence::snapshot::SETTLED;
 use crate::evidence::{Fate, SignalEvent, Usage};
 use crate::outcome::Outcome;
 use crate::report::escape;
@@ -48,6 +52,10 @@ pub struct Ended {
     pub usage: Usage,
     /// The zombie's /proc/PID/status.
     pub zombie: Option<Status>,
+    /// What it became right after its execve(2).
+    pub executed: Option<Executed>,
+    /// More of the zombie, if a signal ended it.
+    pub death: Option<Death>,
     /// What it was sent.
     pub history: History,
     /// Orphans reaped.
@@ -89,6 +97,24 @@ impl History {
         self.last.push_back(event);
     }
 
+    /// Looks again at what was sent at least [`SETTLED`] before `now` and not looked at again yet.
+    fn look_again(&mut self, now: Duration, status: impl FnOnce() -> Option<Status>) {
+        let waits = |event: &SignalEvent| {
+            let snapshot = event.snapshot.as_ref();
+            snapshot.is_some_and(|snapshot| snapshot.later.is_none()) && now.saturating_sub(event.at) >= SETTLED
+        };
+        if !self.first.iter().chain(&self.last).any(waits) {
+            return;
+        }
+        let Some(status) = status() else { return };
+        for event in self.first.iter_mut().chain(&mut self.last) {
+            let after = now.saturating_sub(event.at);
+            if let Some(snapshot) = &mut event.snapshot {
+                snapshot.look_again(after, &status);
+            }
+        }
+    }
+
     /// The events, oldest first, and how many are missing between them.
     #[must_use]
     pub fn into_events(self) -> (Vec<SignalEvent>, u64) {
@@ -104,13 +130,18 @@ impl Supervisor<'_> {
         let mut reaped = 0;
         // A kill is safe as long as this pid is unreaped, and the loop ends with its reaping.
         let program = started.pid;
+        let mut executed = None;
+        // Until it ends, execve has not closed it. Nobody asks when no report is wanted.
+        let mut exec = self.proc.map(|_| started.descriptor());
         loop {
-            while let Some(pid) = wait::peek() {
+            while let Some(wait::Peeked { pid, ended_by }) = wait::peek() {
                 if pid != program {
                     reaped += self.reap_orphan(pid);
                     continue;
                 }
                 let zombie = self.proc.and_then(|proc| proc.status(pid));
+                let directory = executed.as_ref().and_then(|executed: &Executed| executed.directory.as_deref());
+                let death = self.proc.zip(ended_by).map(|(proc, signal)| proc.death(pid, signal, directory));
                 let outcome = match wait::collect(pid) {
                     Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
                     Some((Change::Signaled { signal, core_dumped }, usage)) => {
@@ -128,10 +159,22 @@ impl Supervisor<'_> {
                     if self.placement == Placement::OwnGroup {
                         pass_terminal(Pid::from_raw(program), getpgrp());
                     }
-                    return Ended { outcome, usage, zombie, history, reaped };
+                    return Ended { outcome, usage, zombie, executed, death, history, reaped };
                 }
             }
-            self.next_signals(|received| self.forward(program, received, &mut history));
+            if let Some(proc) = self.proc {
+                history.look_again(self.start.elapsed(), || proc.status(program));
+            }
+            let [signals, of_exec] = self.wait([Some(self.signals.as_fd()), exec]);
+            if !of_exec.is_empty() {
+                exec = None;
+                // Something to read is an errno: it never became PROGRAM.
+                executed =
+                    self.proc.filter(|_| !of_exec.contains(PollFlags::POLLIN)).map(|proc| proc.executed(program));
+            }
+            if !signals.is_empty() {
+                self.next_signals(|received| self.forward(program, received, &mut history));
+            }
         }
     }
 
@@ -139,11 +182,33 @@ impl Supervisor<'_> {
     pub fn pause(&self) {
         let mut asked_to_stop = false;
         while !asked_to_stop {
-            while let Some(pid) = wait::peek() {
-                self.reap_orphan(pid);
+            while let Some(peeked) = wait::peek() {
+                self.reap_orphan(peeked.pid);
             }
             self.next_signals(|received| asked_to_stop |= [Signo::TERM, Signo::INT].contains(&received.signal));
         }
+    }
+
+    /// Waits until one of `fds` can be read or has ended, and says which; the first is that of signals. Where it is the
+    /// only one nothing needs to be asked: its read waits.
+    fn wait<const N: usize>(&self, fds: [Option<BorrowedFd<'_>>; N]) -> [PollFlags; N] {
+        let mut ready = [PollFlags::empty(); N];
+        if fds.iter().skip(1).any(Option::is_some) {
+            let mut fds = fds.map(|fd| {
+                let events = if fd.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
+                PollFd::new(fd.unwrap_or(self.signals.as_fd()), events)
+            });
+            match poll(&mut fds, PollTimeout::NONE) {
+                Ok(_) => return fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty())),
+                Err(Errno::EINTR) => return ready,
+                // Unheard of. Signals matter more than the others.
+                Err(_) => {}
+            }
+        }
+        if let Some(signals) = ready.first_mut() {
+            *signals = PollFlags::POLLIN;
+        }
+        ready
     }
 
     fn next_signals(&self, take: impl FnMut(Received)) {
@@ -180,7 +245,8 @@ impl Supervisor<'_> {
         let proc = self.proc.filter(|_| history.wants_details(at));
         let sender = proc.filter(|_| received.pid != 0).and_then(|proc| proc.process(received.pid));
         let origin = Origin::of(&received, self.pid, sender.map(|sender| (sender.parent, sender.name)));
-        let snapshot = proc.and_then(|proc| proc.status(program));
+        let closely = received.pid == 0 || [Signo::TERM, Signo::INT, Signo::QUIT].contains(&received.signal);
+        let snapshot = proc.and_then(|proc| proc.snapshot(program, closely));
         let rewritten = self.rewrite.iter().rev().find(|(from, _)| *from == received.signal);
         let fate = match rewritten.map_or(Some(received.signal), |(_, to)| *to) {
             _ if self.has_it_already(program, &received, history) => Fate::Direct,

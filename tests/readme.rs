@@ -33,6 +33,8 @@ fn without_figures(report: &str) -> String {
 fn the_first_command_shows_the_report_that_is_printed_below_it() {
     let command = blocks("sh")[0].strip_prefix("cargo run --quiet -- ").expect("one command");
     let ended = Rinit::as_subreaper()
+        .rlimit(libc::RLIMIT_CORE, 0, 0)
+        .rlimit(libc::RLIMIT_STACK, 8 << 20, 8 << 20)
         .init("/bin/sh")
         .args(["-c", &format!("exec {} {command}", common::rinit().display())])
         .run();

@@ -1,9 +1,12 @@
 //! Ends by signals that are neither asked for nor faults: seccomp, limits, timers, SIGKILL, and whatever is left.
 
+use std::time::Duration;
+
 use super::case::Case;
 use super::faults::{if_all_known, not_passed_on};
 use super::stopped::leaves_trace;
-use super::{Cause, Confidence, Diagnosis, registry};
+use super::{Confidence, Diagnosis, registry, wording};
+use crate::evidence::limits::Limit;
 use crate::signals::Signo;
 use Confidence::{Certain, Likely, Possible, Unknown};
 
@@ -50,34 +53,81 @@ pub(super) fn timer_expired(case: &Case<'_>) -> Option<Diagnosis> {
     )
 }
 
-/// SIGXCPU. The limit itself was not compared: likely.
+/// SIGXCPU, or SIGKILL at the hard limit.
+///
+/// The kernel sends SIGXCPU at the soft limit and then moves that limit up by a second
+/// (kernel/time/posix-cpu-timers.c, `check_process_timers`). SIGXCPU, certain: the soft limit that was inherited from rinit
+/// was used up, and has been moved. SIGKILL, certain: the process has used up its hard limit, at which the kernel kills.
+/// Likely: the CPU time is just below a limit; it counts in steps, and the kernel by another clock.
 pub(super) fn cpu_time_limit(case: &Case<'_>) -> Option<Diagnosis> {
-    limit(
-        case,
-        Signo::XCPU,
-        &registry::CPU_TIME_LIMIT,
-        "it used up its limit of CPU time",
-        "compare the limit (ulimit -t, in seconds) with the CPU time that it used, then raise it or look for a loop that does not end",
-    )
+    /// Between the two clocks.
+    const SLACK: Duration = Duration::from_millis(100);
+    let signal = case.signal().filter(|signal| matches!(*signal, Signo::XCPU | Signo::KILL))?;
+    let death = case.death();
+    let used = death.and_then(|death| death.cpu);
+    let limit = death.and_then(|death| death.limits.cpu);
+    let (confidence, seconds) = match (signal, used, limit) {
+        (Signo::KILL, Some(used), Some(Limit { hard: Some(hard), .. })) => {
+            let hard_time = Duration::from_secs(hard);
+            match used {
+                _ if used >= hard_time => (Certain, Some(hard)),
+                _ if used.saturating_add(SLACK) >= hard_time => (Likely, Some(hard)),
+                _ => return None,
+            }
+        }
+        (Signo::KILL, ..) => return None,
+        // Without a limit the kernel does not send it.
+        (_, _, Some(Limit { soft: None, .. })) => return None,
+        (_, Some(used), Some(Limit { soft: Some(soft), .. })) => {
+            let reached = soft.saturating_sub(1);
+            let inherited = death.and_then(|death| death.inherited_cpu_limit).filter(|inherited| *inherited < soft);
+            match inherited {
+                Some(inherited) if used.saturating_add(SLACK) >= Duration::from_secs(inherited) => {
+                    (Certain, Some(inherited))
+                }
+                _ if used.saturating_add(SLACK) >= Duration::from_secs(reached) => (Likely, Some(reached)),
+                _ => return None,
+            }
+        }
+        _ => (Likely, None),
+    };
+    let confidence = if_all_known(case, confidence);
+    let which = if signal == Signo::KILL { "hard limit" } else { "limit" };
+    let of = seconds.map(|seconds| format!(" of {}", wording::count(seconds as usize, "second", "seconds")));
+    let why = format!("{}it used up its {which}{} on CPU time", confidence.hedge(), of.unwrap_or_default());
+    let mut diagnosis = case.killed(signal, &registry::CPU_TIME_LIMIT, confidence, &why);
+    if let (Some(used), Some(_)) = (used, seconds) {
+        diagnosis = diagnosis.evidence(format!("it had used {} of CPU time itself", wording::duration(used)));
+    }
+    if confidence != Certain {
+        diagnosis = diagnosis.not_known(format!("whether a process sent {signal} with kill"));
+    }
+    Some(not_passed_on(case, diagnosis, signal).next(
+        "raise the limit (ulimit -t in seconds, docker run --ulimit cpu=...), or look for a loop that does not end",
+    ))
 }
 
-/// SIGXFSZ. The limit itself was not compared: likely.
+/// SIGXFSZ where there is a limit on file size: likely, any process can send it with kill. Without a limit the kernel
+/// does not send it.
 pub(super) fn file_size_limit(case: &Case<'_>) -> Option<Diagnosis> {
-    limit(
-        case,
-        Signo::XFSZ,
-        &registry::FILE_SIZE_LIMIT,
-        "a file that it wrote grew past its limit",
-        "compare the limit on file size (ulimit -f) with the files that it writes",
-    )
-}
-
-fn limit(case: &Case<'_>, signal: Signo, cause: &'static Cause, why: &str, next: &str) -> Option<Diagnosis> {
-    case.signal().filter(|died_of| *died_of == signal)?;
+    let signal = case.signal().filter(|signal| *signal == Signo::XFSZ)?;
+    let bytes = match case.limits().file_size {
+        Some(Limit { soft: None, .. }) => return None,
+        limit => limit.and_then(|limit| limit.soft),
+    };
     let confidence = if_all_known(case, Likely);
-    let diagnosis = case.killed(signal, cause, confidence, &format!("{}{why}", confidence.hedge()));
-    let unknown = format!("the limit, and whether a process sent {signal} with kill");
-    Some(not_passed_on(case, diagnosis, signal).not_known(unknown).next(next))
+    let limit = bytes.map(|bytes| format!(" of {}", wording::count(bytes as usize, "byte", "bytes")));
+    let why = format!("{}a file that it wrote grew past its limit{}", confidence.hedge(), limit.unwrap_or_default());
+    let diagnosis = case.killed(signal, &registry::FILE_SIZE_LIMIT, confidence, &why);
+    let diagnosis = match bytes {
+        Some(bytes) => diagnosis.evidence(format!("Max file size in /proc/PID/limits was {bytes}")),
+        None => diagnosis,
+    };
+    Some(
+        not_passed_on(case, diagnosis, signal)
+            .not_known("which file, and whether a process sent SIGXFSZ with kill")
+            .next("raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database"),
+    )
 }
 
 /// SIGKILL that rinit did not send. The kernel does not record the sender: unknown. An OOM kill looks the same from

@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod case;
+pub mod codes;
 mod exited;
 mod faults;
 mod killed;
 mod not_started;
+mod programs;
 pub mod registry;
 mod stopped;
 #[cfg(test)]
@@ -97,6 +99,10 @@ pub struct Cause {
     pub class: Class,
     /// What it means, in a few words.
     pub summary: &'static str,
+    /// What a rule must see to name it, and how sure that makes it.
+    pub proof: &'static str,
+    /// What to do; a rule that knows more says more.
+    pub next: &'static str,
 }
 
 /// A side fact that is not the cause.
@@ -132,10 +138,11 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// The bare cause; the methods below add to it.
+    /// The bare cause with its own advice; the methods below add to it.
     fn new(cause: &'static Cause, confidence: Confidence, verdict: String) -> Self {
         let (evidence, ruled_out, not_known, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { cause, confidence, verdict, evidence, ruled_out, not_known, next: String::new(), notes, brief: false }
+        let next = cause.next.to_owned();
+        Self { cause, confidence, verdict, evidence, ruled_out, not_known, next, notes, brief: false }
     }
 
     fn evidence(mut self, fact: impl Into<String>) -> Self {
@@ -189,10 +196,13 @@ const RULES: &[Rule] = &[
     killed::seccomp_killed,
     stopped::from_terminal,
     stopped::terminated_by_process,
+    stopped::shell_kept_signal,
     stopped::by_passed_on_signal,
     stopped::terminated_from_inside,
     stopped::interrupted,
     stopped::hangup,
+    faults::truncated_binary,
+    faults::shm_full,
     faults::fault,
     faults::bad_system_call,
     faults::broken_pipe,
@@ -204,8 +214,14 @@ const RULES: &[Rule] = &[
     stopped::by_own_code,
     stopped::cleanly,
     stopped::failed,
+    exited::daemonised,
     exited::completed,
+    exited::known_code,
+    exited::go_panic,
+    exited::rust_panic,
+    exited::perl_errno,
     exited::descendant_killed,
+    exited::conventional_code,
 ];
 
 /// Finds the cause.

@@ -27,6 +27,8 @@ pub struct Status {
     pub ignored: Option<SignalSet>,
     /// `SigCgt`.
     pub caught: Option<SignalSet>,
+    /// `CapEff`: bit n is capability n (capabilities(7)).
+    pub capabilities: Option<u64>,
     /// `Seccomp`: 0 off, 1 strict, 2 filter, 3 killed by its filter (`SECCOMP_MODE_DEAD`, kernel/seccomp.c).
     pub seccomp: Option<u8>,
 }
@@ -48,6 +50,7 @@ impl Status {
                 b"SigBlk" => status.blocked = set(value),
                 b"SigIgn" => status.ignored = set(value),
                 b"SigCgt" => status.caught = set(value),
+                b"CapEff" => status.capabilities = hexadecimal(value),
                 b"Seccomp" => status.seccomp = number(value),
                 _ => {}
             }
@@ -56,12 +59,16 @@ impl Status {
     }
 }
 
-fn number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
+pub(super) fn number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 fn set(value: &[u8]) -> Option<SignalSet> {
-    u64::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok().map(SignalSet)
+    hexadecimal(value).map(SignalSet)
+}
+
+fn hexadecimal(value: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok()
 }
 
 /// fs/proc/array.c, `task_state`: the comm with `\n` and `\\` escaped.
@@ -110,7 +117,9 @@ impl Process {
         })
     }
 
-    fn is_running(&self) -> bool {
+    /// A zombie has ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         !matches!(self.state, b'Z' | b'X')
     }
 }
@@ -119,7 +128,7 @@ impl Process {
 /// those of other processes.
 #[derive(Debug, Clone, Copy)]
 pub struct Proc {
-    own_pid: i32,
+    pub(super) own_pid: i32,
 }
 
 impl Proc {
@@ -142,7 +151,7 @@ impl Proc {
         read_small(&format!("/proc/{pid}/stat"), Process::parse)?
     }
 
-    /// Every process here but rinit, zombies left out: what ends with the container when PID 1 exits.
+    /// Every process here but rinit, zombies included: what ends with the container when PID 1 exits.
     #[must_use]
     pub fn others(self) -> Option<Vec<Process>> {
         // kill(2): signal 0 to "every process except process 1" finds whether there is one. Mostly there is none.
@@ -153,34 +162,39 @@ impl Proc {
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let others: Vec<i32> = pids.filter(|pid| *pid != self.own_pid).collect();
         // There is one at least, seen or not.
-        if others.is_empty() { None } else { self.running(&others) }
+        if others.is_empty() { None } else { self.all(&others) }
     }
 
-    /// rinit's descendants, zombies left out: what it leaves behind where it is not PID 1. At most 4,096 are followed.
+    /// rinit's descendants, zombies included: what it leaves behind where it is not PID 1. At most 4,096 are followed.
     #[must_use]
     pub fn descendants(self) -> Option<Vec<Process>> {
-        let mut pids = self.children(self.own_pid)?;
+        let mut pids = self.children_of_thread(self.own_pid, self.own_pid)?;
         let mut next = 0;
         while let Some(pid) = pids.get(next).copied() {
             if pids.len() < 4096 {
-                pids.extend(self.children(pid).unwrap_or_default());
+                pids.extend(self.children_of_thread(pid, pid).unwrap_or_default());
             }
             next += 1;
         }
-        self.running(&pids)
+        self.all(&pids)
     }
 
     /// What is seen is all only where /proc hides nothing.
-    fn running(self, pids: &[i32]) -> Option<Vec<Process>> {
+    fn all(self, pids: &[i32]) -> Option<Vec<Process>> {
         if !pids.is_empty() && fs::read("/proc/self/mountinfo").is_ok_and(|table| hides_processes(&table)) {
             return None;
         }
-        Some(pids.iter().filter_map(|pid| self.process(*pid)).filter(Process::is_running).collect())
+        Some(pids.iter().filter_map(|pid| self.process(*pid)).collect())
     }
 
-    /// /proc/PID/task/PID/children (`CONFIG_PROC_CHILDREN`).
-    fn children(self, pid: i32) -> Option<Vec<i32>> {
-        let text = fs::read(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    /// The state letter of one thread.
+    pub(super) fn thread_state(self, pid: i32, thread: i32) -> Option<u8> {
+        read_small(&format!("/proc/{pid}/task/{thread}/stat"), Process::parse)?.map(|thread| thread.state)
+    }
+
+    /// /proc/PID/task/TID/children (`CONFIG_PROC_CHILDREN`).
+    pub(super) fn children_of_thread(self, pid: i32, thread: i32) -> Option<Vec<i32>> {
+        let text = fs::read(format!("/proc/{pid}/task/{thread}/children")).ok()?;
         Some(text.split(|byte| *byte == b' ').filter_map(number).collect())
     }
 }
@@ -192,8 +206,10 @@ fn hides_processes(mountinfo: &[u8]) -> bool {
     options.any(|option| option.strip_prefix(b"hidepid=").is_some_and(|value| !matches!(value, b"0" | b"off")))
 }
 
-/// Reads a file of /proc that is never longer than a page.
-fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
+/// Reads a file of /proc that is never longer than a page. Not inlined: the buffer must not lie in the frame of the loop
+/// that waits.
+#[inline(never)]
+pub(super) fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut buffer = [0; 4096];
     let length = fs::File::open(path).ok()?.read(&mut buffer).ok()?;
     Some(parse(buffer.get(..length)?))
@@ -207,7 +223,7 @@ mod tests {
     #[test]
     fn status_of_a_zombie() {
         let text = b"Name:\tevil\\nname\\\\\nUmask:\t0022\nState:\tZ (zombie)\nPPid:\t1\nShdPnd:\t0000000000004000\n\
-            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nSeccomp:\t3\nSeccomp_filters:\t1\n";
+            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nCapEff:\t00000000a80425fb\nSeccomp:\t3\nSeccomp_filters:\t1\n";
         let status = Status::parse(text);
         assert_eq!(status.name.as_deref(), Some(&b"evil\nname\\"[..]));
         assert_eq!(status.state, Some(b'Z'));
@@ -215,7 +231,7 @@ mod tests {
         assert!(status.pending.unwrap().contains(Signo::TERM));
         assert!(status.ignored.unwrap().contains(Signo::PIPE));
         assert!(status.caught.unwrap().contains(Signo::new(64).unwrap()));
-        assert_eq!(status.seccomp, Some(3));
+        assert_eq!((status.seccomp, status.capabilities), (Some(3), Some(0xa804_25fb)));
     }
 
     #[test]

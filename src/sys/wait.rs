@@ -45,17 +45,29 @@ impl Change {
     }
 }
 
-/// The pid of a child that has changed state, if there is one. The change stays: /proc/PID still reads, and
-/// [`collect`] takes it.
+/// A child that has changed state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peeked {
+    /// Its pid.
+    pub pid: i32,
+    /// The signal that ended it, if one did.
+    pub ended_by: Option<Signo>,
+}
+
+/// A child that has changed state, if there is one. The change stays: /proc/PID still reads, and [`collect`] takes it.
 #[must_use]
-pub fn peek() -> Option<i32> {
+pub fn peek() -> Option<Peeked> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the pointer is to a siginfo_t. waitid(2) with WNOHANG leaves it as it is, all zero, if there is nothing.
     let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) };
-    // SAFETY: all zero is a valid siginfo_t, and si_pid is in the part that SIGCHLD fills.
-    let pid = unsafe { info.assume_init_ref().si_pid() };
-    (result == 0 && pid != 0).then_some(pid)
+    // SAFETY: all zero is a valid siginfo_t, and both fields are in the part that SIGCHLD fills.
+    let (code, pid, status) = unsafe {
+        let info = info.assume_init_ref();
+        (info.si_code, info.si_pid(), info.si_status())
+    };
+    let ended_by = Signo::new(status).filter(|_| matches!(code, libc::CLD_KILLED | libc::CLD_DUMPED));
+    (result == 0 && pid != 0).then_some(Peeked { pid, ended_by })
 }
 
 /// Whether SIGCONT has continued child `pid` since its last stop. Says it once.

@@ -13,6 +13,7 @@
 #![allow(clippy::undocumented_unsafe_blocks)]
 
 pub mod proc;
+mod report;
 mod running;
 mod spawn;
 
