@@ -8,6 +8,7 @@ pub mod child;
 pub mod cli;
 pub mod diagnose;
 pub mod evidence;
+pub mod explain;
 pub mod install;
 pub mod logging;
 pub mod outcome;

@@ -19,6 +19,7 @@ use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
+use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
 use rinit::report::Report;
 use rinit::signals::Signo;
@@ -51,6 +52,10 @@ fn run(arguments: Arguments) -> u8 {
         Ok(Action::Check(config)) => print(check::check(&config.termination_log, config.format, &inherited).as_bytes()),
         Ok(Action::StandAside { program }) => stand_aside(arguments, program, &inherited),
         Ok(Action::Print(text)) => print(text.as_bytes()),
+        Ok(Action::Explain { words, format }) => match explain(&words, format, columns()) {
+            Ok(text) => print(text.as_bytes()),
+            Err(wrong) => fail(&wrong),
+        },
         Ok(Action::Install(path)) => install::install(path.as_ref()).map_or_else(|error| fail(&error), |()| 0),
         Err(usage) => fail(&usage.0),
     }
@@ -70,6 +75,12 @@ fn print(mut text: &[u8]) -> u8 {
         }
     }
     0
+}
+
+/// How wide a text may be: what COLUMNS or else the terminal says, 80 where there is none.
+fn columns() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    set.or_else(|| descriptor::columns(descriptor::stdout()).map(usize::from)).unwrap_or(80)
 }
 
 /// `RINIT_OFF=1`

@@ -124,7 +124,7 @@ rows! {
 
     JAVA [1] EXIT_ERROR Unknown "a JVM ends so after an uncaught exception in main, or if it could not start" "";
     JAVA [3] RUNTIME_SPECIFIC Possible "a Java OutOfMemoryError ended it (-XX:+ExitOnOutOfMemoryError)" "look for \"Terminating due to java.lang.OutOfMemoryError\" in its stdout, then raise -Xmx or -XX:MaxRAMPercentage, or look for a leak";
-    JAVA [129 130 143] RUNTIME_SPECIFIC Possible "the JVM got a signal that did not come through rinit, and ran its shutdown hooks" "look for what sends it inside the container (kill, a supervisor), or for System.exit with that number";
+    JAVA [129 130 143] RUNTIME_SPECIFIC Possible "the JVM ran its shutdown hooks after a SIGHUP, SIGINT or SIGTERM" "if none came through rinit: look for what sends it inside the container (kill, a supervisor), or for System.exit with that number";
     SEARCH [78] RUNTIME_SPECIFIC Possible "bootstrap checks of Elasticsearch or OpenSearch failed" "read \"bootstrap checks failed\" in its output. For vm.max_map_count: sysctl -w vm.max_map_count=262144 on the node";
     SEARCH [124 125 126 127 128] RUNTIME_SPECIFIC Possible "Elasticsearch ended by a fatal error (127 out of memory, 126 stack overflow, 124 I/O, 128 internal)" "read the fatal error in its log, for 127 compare the heap (-Xmx) with what it needs";
     DOTNET [131] RUNTIME_SPECIFIC Likely "the .NET host found no hostfxr or hostpolicy library" "use an image with the .NET runtime that the application needs, or publish self-contained";
@@ -177,7 +177,7 @@ rows! {
     WGET [5] RUNTIME_SPECIFIC Likely "the server's certificate was not accepted" "install ca-certificates, or add a private CA";
     WGET [8] RUNTIME_SPECIFIC Likely "the server answered with an error" "";
     APT [100] RUNTIME_SPECIFIC Likely "apt met an error" "read its lines with E: (a package that does not exist, no network, stale lists: apt-get update first)";
-    MAKE [2] RUNTIME_SPECIFIC Likely "a target failed" "read the first line with *** in its output: it names target and status";
+    MAKE [2] RUNTIME_SPECIFIC Likely "a target failed, or there is none to make" "read the first line with *** in its output: it names target and status";
     GREP [1] RUNTIME_SPECIFIC Likely "no line matched" "if that is no failure: grep ... || true";
     GREP [2] RUNTIME_SPECIFIC Likely "a file could not be read, or the pattern is wrong" "";
     PSQL [2] RUNTIME_SPECIFIC Likely "the connection to the server failed" "check host and port, and that the server is up";

@@ -207,7 +207,9 @@ fn exited(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
 /// What the program's name was taken from.
 fn matched_on(case: &Case<'_>, diagnosis: Diagnosis, source: Source) -> Diagnosis {
     let names = codes::who(case.evidence);
-    let name = |source| names.iter().find(|(its, _)| *its == source).map(|(_, name)| wording::name(name));
+    // npm and others put their arguments into their names.
+    let first_word = |name: &[u8]| wording::name(name.split(u8::is_ascii_whitespace).next().unwrap_or_default());
+    let name = |source| names.iter().find(|(its, _)| *its == source).map(|(_, name)| first_word(name));
     let (at_end, at_start) = (name(Source::Comm), name(Source::Argv0).unwrap_or_default());
     diagnosis.evidence(match (source, at_end) {
         (Source::Comm, Some(at_end)) => format!("its process name at its end was {at_end}"),

@@ -158,7 +158,7 @@ causes! {
         "read the first lines of its output, which mostly name the argument, and check command, args and the variables in them. An empty variable leaves an empty argument";
     SHELL_SYNTAX_ERROR "shell-syntax-error" App "a shell could not read its script"
         "exit 2 of a shell, which its last command can have returned as well: possible"
-        "bash -n SCRIPT, or sh -n, reads it without running it. A script for bash fails under sh ([[, arrays, pipefail), Windows line ends fail everywhere, and a binary for another architecture that a shell reads as a script gives 2 as well";
+        "bash -n SCRIPT, or sh -n, reads it without running it. A script for bash fails under sh ([[, arrays, pipefail), Windows line ends fail everywhere, dash gives 2 for an unset variable under set -u, and a binary for another architecture that a shell reads as a script gives 2 as well";
     GO_PANIC "go-panic" App "a Go program panicked"
         "exit 2 of a file that Go's linker made. Likely if it lived for some seconds, since a wrong flag is 2 too"
         "read its output from \"panic:\" or \"fatal error:\" on: reason and stack follow. After SIGQUIT Go also ends so, with all stacks. GOTRACEBACK=all shows every goroutine";
@@ -167,7 +167,7 @@ causes! {
         "read the line \"panicked at\" in its output: it names file and line. RUST_BACKTRACE=1 adds the way there";
     COMMAND_NOT_FOUND_IN_SCRIPT "command-not-found-in-script" Image "a command that it was to run was not found"
         "exit 127 of a shell or a wrapper: likely. Of any other program: possible"
-        "read the line with \"not found\" or \"No such file\" in its output. Check spelling and PATH, install what is missing, look at the first line of scripts (interpreter, Windows line ends) and at the libraries of binaries (ldd FILE)";
+        "read the line with \"not found\" or \"No such file\" in its output. Check spelling and PATH, install what is missing, look at the first line of scripts (interpreter, Windows line ends) and at the libraries of binaries (ldd FILE). bash -c under set -u gives 127 for an unset variable as well";
     COMMAND_NOT_EXECUTABLE_IN_SCRIPT "command-not-executable-in-script" Image "a command that it was to run could not be executed"
         "exit 126 of a shell or a wrapper: likely. Of any other program: possible"
         "read the line with \"Permission denied\", \"Exec format error\" or \"Is a directory\" in its output, then look at the mode (chmod +x, COPY --chmod), noexec mounts and the architecture of that file";

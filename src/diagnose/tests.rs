@@ -499,7 +499,7 @@ fn codes() -> Vec<Row> {
         row(of("node", 13), "runtime-specific", Likely, "never settled"),
         row(of("npm", 254), "runtime-specific", Likely, "package.json"),
         row(of("java", 3), "runtime-specific", Possible, "OutOfMemoryError"),
-        row(of("java", 143), "runtime-specific", Possible, "did not come through rinit"),
+        row(of("java", 143), "runtime-specific", Possible, "none came through rinit"),
         row(of("java", 78), "runtime-specific", Possible, "vm.max_map_count"),
         row(of("dotnet", 137), "runtime-specific", Likely, "could not be initialised"),
         row(of("dotnet", 150), "runtime-specific", Likely, "is not installed"),
