@@ -28,8 +28,9 @@ use rinit::signals::{Origin, Sender, SignalSet, Signo};
 type EntryPoint = fn(&[u8]);
 
 /// Each with the name of its corpus.
-pub const ALL: [(&str, EntryPoint); 6] = [
+pub const ALL: [(&str, EntryPoint); 7] = [
     ("status", status),
+    ("limits", limits),
     ("process", process),
     ("mount", mount),
     ("command_line", command_line),
@@ -57,6 +58,28 @@ pub fn status(text: &[u8]) {
     assert!(own.capabilities.is_none() || has(b"CapEff:"));
     assert!(own.no_new_privs.is_none() || has(b"NoNewPrivs:"));
     assert!(!own.signal_sets || has(b"SigCgt:"));
+}
+
+/// /proc/PID/limits: a row that is not there is unknown.
+pub fn limits(text: &[u8]) {
+    let limits = Limits::parse(text);
+    let has = |row: &[u8]| text.windows(row.len()).any(|part| part == row);
+    for (limit, row) in [
+        (limits.cpu, &b"Max cpu time"[..]),
+        (limits.file_size, b"Max file size"),
+        (limits.stack, b"Max stack size"),
+        (limits.core, b"Max core file size"),
+        (limits.address_space, b"Max address space"),
+        (limits.open_files, b"Max open files"),
+    ] {
+        let Some(limit) = limit else { continue };
+        assert!(has(row), "{limits:?}");
+        // Unlimited is a word, no row has a bound that is not in the text.
+        assert!(limit.soft.is_some() && limit.hard.is_some() || has(b"unlimited"), "{limits:?}");
+        assert!(
+            [limit.soft, limit.hard].into_iter().flatten().all(|bound| bound == 0 || has(bound.to_string().as_bytes()))
+        );
+    }
 }
 
 /// /proc/PID/stat: the comm is whatever stands between the outermost parentheses.
