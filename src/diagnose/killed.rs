@@ -70,7 +70,7 @@ pub(super) fn cpu_time_limit(case: &Case<'_>) -> Option<Diagnosis> {
     let (confidence, seconds) = match (signal, used, limit) {
         (Signo::KILL, Some(used), Some(Limit { hard: Some(hard), .. })) => {
             let limit = Duration::from_secs(hard);
-            (Likely, Some(hard).filter(|_| used + slack(limit) >= limit))
+            (Likely, Some(hard).filter(|_| used.saturating_add(slack(limit)) >= limit))
         }
         (Signo::KILL, ..) => return None,
         // Without a limit the kernel does not send it.
@@ -80,10 +80,14 @@ pub(super) fn cpu_time_limit(case: &Case<'_>) -> Option<Diagnosis> {
             // Moved once, and the default action does not wait.
             let moved = death.and_then(|death| death.inherited_cpu_limit) == Some(reached) && soft > 0;
             match Duration::from_secs(reached) {
-                limit if moved && used + slack(limit) >= limit && used <= limit + slack(limit) => {
+                limit
+                    if moved
+                        && used.saturating_add(slack(limit)) >= limit
+                        && used <= limit.saturating_add(slack(limit)) =>
+                {
                     (Certain, Some(reached))
                 }
-                limit if moved || used + slack(limit) >= limit => (Likely, Some(reached)),
+                limit if moved || used.saturating_add(slack(limit)) >= limit => (Likely, Some(reached)),
                 _ => return None,
             }
         }
