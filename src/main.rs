@@ -16,6 +16,7 @@ use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::cgroup::watch::Watch;
 use rinit::evidence::cgroup::{self, Baseline, Depth, Strain};
+use rinit::evidence::death::Executed;
 use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
@@ -308,17 +309,22 @@ impl Run {
             evidence.inspection =
                 Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
         }
-        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
-        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
-            // What dies in its execve has no /proc/PID/exe any more.
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic; every other failure is
+        // read by the program's name.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(1..) = outcome {
+            // What dies in its execve, or soon after, has no /proc/PID/exe any more.
             let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
             let exe = exe.or_else(|| {
-                child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
+                let file = child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())?;
+                Executed::of_file(&PathBuf::from(OsString::from_vec(file)))
             });
-            let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            let file = exe.clone().map(|exe| PathBuf::from(OsString::from_vec(exe)));
             match outcome {
-                Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
-                _ => evidence.elf = exe.and_then(|exe| Elf::read(&exe)),
+                Outcome::Exited(code) => {
+                    evidence.executed.get_or_insert_default().exe = exe;
+                    evidence.language = file.filter(|_| matches!(code, 2 | 101)).and_then(|file| Language::of(&file));
+                }
+                _ => evidence.elf = file.and_then(|file| Elf::read(&file)),
             }
         }
         let diagnosis = diagnose(&outcome, evidence);

@@ -26,8 +26,7 @@ pub(super) fn seccomp_killed(case: &Case<'_>) -> Option<Diagnosis> {
     Some(
         case.killed(signal, &registry::SECCOMP_KILLED, confidence, why)
             .evidence("Seccomp: 3 in /proc/PID/status at its death, which the kernel sets when seccomp kills")
-            .not_known("which call it was")
-            .next("find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill"),
+            .not_known("which call it was"),
     )
 }
 
@@ -128,11 +127,7 @@ pub(super) fn file_size_limit(case: &Case<'_>) -> Option<Diagnosis> {
         Some(bytes) => diagnosis.evidence(format!("Max file size in /proc/PID/limits was {bytes}")),
         None => diagnosis,
     };
-    Some(
-        not_passed_on(case, diagnosis, signal)
-            .not_known("which file, and whether a process sent SIGXFSZ with kill")
-            .next("raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database"),
-    )
+    Some(not_passed_on(case, diagnosis, signal).not_known("which file, and whether a process sent SIGXFSZ with kill"))
 }
 
 /// SIGKILL that rinit did not send, and no OOM kill explains it. The kernel does not record the sender: unknown. Where

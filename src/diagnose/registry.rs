@@ -73,7 +73,7 @@ causes! {
         "Seccomp: 3 in the status of the dead process. Certain with a SIGSYS that rinit did not pass on"
         "find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill";
     SHELL_KEPT_SIGNAL "shell-kept-signal" Config "a shell took the signal, the program behind it did not get it"
-        "a shell or another wrapper had a child when the signal was passed on, died of it or waited, and the child never got it"
+        "a shell or the like with a child got the signal and died of it, the child did not get it. Certain if it had no handler, the signal was left pending and the end came at once"
         "start the program with exec in the script, or give it as CMD in exec form, or pass signals to the whole group: -g (RINIT_GROUP=1)";
     INTERRUPTED_FROM_TERMINAL "interrupted-from-terminal" Request "a key pressed at the terminal ended it"
         "SIGINT or SIGQUIT that the terminal sent, then death by it: likely. Death alone: possible"
@@ -85,7 +85,7 @@ causes! {
         "death by SIGTERM from a process of this container, or by one that rinit never passed on: likely"
         "look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks";
     STOPPED_BY_OWN_HANDLER "stopped-by-own-handler" Request "it handled the signal, then reported it by its status"
-        "a signal was passed on and a handler was there, or the exit status was 128 plus its number: likely"
+        "a signal was passed on and a handler was there, or the exit status was 128 plus its number: likely. Certain for a JVM without a child that took the signal with its handler and exited so"
         "nothing, if a stop was due";
     STOPPED_WITHOUT_HANDLER "stopped-without-handler" Request "the signal's default action ended it"
         "a signal was passed on, no handler was seen, and it died of that signal at once: likely"
@@ -96,7 +96,7 @@ causes! {
         "copy or download the file again, and compare its size with the original";
     SHM_FULL "shm-full" Limit "shared memory or another tmpfs was full"
         "death by SIGBUS, and a tmpfs without a free block right after it: likely"
-        "make it larger (docker run --shm-size, an emptyDir with medium Memory at /dev/shm), or keep less in it";
+        "make it larger: docker run --shm-size=1g for /dev/shm (64 MiB by default), in Kubernetes an emptyDir with medium: Memory mounted there. Or find what fills it: df, ls -la";
     SEGFAULT "segfault" App "it accessed memory that it may not access"
         "death by SIGSEGV that rinit did not pass on. A process can send one: likely"
         "allow a core dump (ulimit -c unlimited, /proc/sys/kernel/core_pattern says where it goes) or run it under a debugger. The node's kernel log may hold the address and the library";
@@ -126,11 +126,11 @@ causes! {
         "death by SIGALRM, SIGVTALRM or SIGPROF that was sent to the process: likely"
         "look for alarm(), setitimer(), a profiler or a watchdog in the program, or in the one that started it, and let it handle the signal";
     CPU_TIME_LIMIT "cpu-time-limit" Limit "the limit on CPU time was reached"
-        "death by SIGXCPU: likely, the limit itself was not compared"
+        "death by SIGXCPU, or the limit in /proc/PID/limits against the CPU time that was used. Certain if that time is not below it"
         "compare the limit (ulimit -t, in seconds) with the CPU time that it used, then raise it or look for a loop that does not end";
     FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached"
-        "death by SIGXFSZ: likely, the limit itself was not compared"
-        "compare the limit on file size (ulimit -f) with the files that it writes";
+        "death by SIGXFSZ that rinit did not pass on: likely"
+        "raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database";
     OOM_CONTAINER_LIMIT "oom-container-limit" Limit "the OOM killer struck at a memory limit of the container"
         "death by SIGKILL, and oom and oom_kill of its memory cgroup moved. Certain if the one kill can only have been of the program"
         "raise the memory limit, or lower what the program uses (workers, caches, heap size)";
