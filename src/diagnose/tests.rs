@@ -1,5 +1,7 @@
 //! Every rule from a table, then everything that can be enumerated.
 
+mod memory;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -449,7 +451,7 @@ fn exited() -> Vec<Row> {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started(), signalled(), exited()].into_iter().flatten().collect()
+    [not_started(), signalled(), exited(), memory::rows()].into_iter().flatten().collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
@@ -589,6 +591,7 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
             }
         }
     }
+    let memories = memory::every_memory();
     let outcomes = (0..=255).map(Outcome::Exited);
     let deaths =
         Signo::all().flat_map(|signal| [true, false].map(|core_dumped| Outcome::Signaled { signal, core_dumped }));
@@ -598,6 +601,11 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
             Outcome::Exited(code) => Signo::new(i32::from(code) - 128).unwrap_or(Signo::TERM),
             Outcome::NotStarted(_) => panic!("only ends of what ran"),
         };
+        // The codes and signals that OOM kills say something of, and one of each that they do not.
+        let told = [Outcome::Exited(0), Outcome::Exited(1), Outcome::Exited(137), died(Signo::KILL), died(Signo::SEGV)];
+        if told.contains(&outcome) {
+            all.extend(memories.iter().map(|memory| (outcome, memory.clone())));
+        }
         for zombie in [pending(python(), signal), python(), opaque(python()), omitted(not_init(python()))] {
             all.push((outcome, zombie.clone()));
             let now = event(signal, 4);
@@ -647,7 +655,8 @@ fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
             Outcome::Signaled { signal, .. } => {
                 let case = Case { outcome: &outcome, evidence: &evidence };
                 assert!(case.delivered(signal).is_none() || !FAULTS.contains(&id), "{verdict}");
-                assert!(diagnosis.confidence != Certain || id == "seccomp-killed", "{verdict}");
+                let proven = ["seccomp-killed", "oom-container-limit"];
+                assert!(diagnosis.confidence != Certain || proven.contains(&id), "{verdict}");
             }
             Outcome::Exited(_) => {
                 assert!(

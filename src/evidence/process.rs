@@ -209,6 +209,8 @@ impl Proc {
 }
 
 /// Reads a file of /proc that is never longer than a page.
+// Inlined, the buffer would be part of main's frame, and that lies under everything while PROGRAM runs.
+#[inline(never)]
 fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut buffer = [0; 4096];
     let length = fs::File::open(path).ok()?.read(&mut buffer).ok()?;
