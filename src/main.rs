@@ -209,7 +209,7 @@ impl Run {
             log::warn!("{warning}");
         }
         let outcome = match started {
-            Ok((started, signals)) => self.supervise(&started, &signals, placement, memory.as_mut()),
+            Ok((started, signals)) => self.supervise(&started, &signals, placement, memory.as_deref_mut()),
             Err(error) => Outcome::NotStarted(error),
         };
         self.finish(outcome, directory)
@@ -220,8 +220,9 @@ impl Run {
         started: &Started,
         signals: &SignalFd,
         placement: Placement,
-        mut memory: Option<&mut Baseline>,
+        memory: Option<&mut Baseline>,
     ) -> Outcome {
+        let mut memory = memory;
         let mut watch = memory.as_mut().and_then(|memory| memory.watch());
         let signal_fd = signals.as_fd().as_raw_fd();
         let log = self.log.as_ref().map_or(signal_fd, TerminationLog::descriptor);
@@ -249,24 +250,27 @@ impl Run {
         };
         let memory = memory.and_then(|memory| memory.finish(self.pid, watch.as_ref(), cgroup.as_ref(), depth));
         let (signals, signals_omitted) = history.into_events();
-        self.evidence = Evidence {
-            pid: Some(started.pid),
-            duration: self.start.elapsed(),
-            usage: Some(usage),
-            signals,
-            signals_omitted,
-            zombie,
-            executed,
-            death,
-            faults,
-            strain: if depth >= Depth::Usage && proc.is_some() { Strain::read(self.pid) } else { Strain::default() },
-            killer: if depth == Depth::Everything { killer() } else { Killer::default() },
-            memory,
-            reaped,
-            killed,
-            left: proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() }),
-            ..std::mem::take(&mut self.evidence)
-        };
+        // Field by field: a new Evidence would be built on the stack first.
+        let evidence = &mut self.evidence;
+        evidence.pid = Some(started.pid);
+        evidence.duration = self.start.elapsed();
+        evidence.usage = Some(usage);
+        evidence.signals = signals;
+        evidence.signals_omitted = signals_omitted;
+        evidence.zombie = zombie;
+        evidence.executed = executed;
+        evidence.death = death;
+        evidence.faults = faults;
+        if depth >= Depth::Usage && proc.is_some() {
+            evidence.strain = Strain::read(self.pid);
+        }
+        if depth == Depth::Everything {
+            evidence.killer = killer();
+        }
+        evidence.memory = memory;
+        evidence.reaped = reaped;
+        evidence.killed = killed;
+        evidence.left = proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() });
         outcome
     }
 

@@ -82,7 +82,6 @@ pub struct Strain {
 /// Read before the fork: where to look later, and what the difference is taken from.
 #[derive(Debug)]
 pub struct Baseline {
-    membership: Membership,
     place: Place,
     before: Events,
     local_oom: Option<u64>,
@@ -103,15 +102,18 @@ pub enum Depth {
 
 impl Baseline {
     /// `None` where no memory cgroup is to be seen.
+    // Neither this nor the end is inlined: their buffers would enlarge main's frame, under everything else.
     #[must_use]
-    pub fn take(own_pid: i32) -> Option<Self> {
-        let membership = Membership::own(b"memory")?;
+    #[inline(never)]
+    pub fn take(own_pid: i32) -> Option<Box<Self>> {
         let open = |place: Place| {
             let file = File::open(OsStr::from_bytes(&place.file(events_name(place.version)))).ok()?;
             Some((place, file))
         };
-        let usual = membership.usual_places().into_iter().find_map(open);
-        let (place, file) = usual.or_else(|| membership.place(own_pid).and_then(open))?;
+        let (place, file) = Place::guesses().find_map(open).or_else(|| {
+            let membership = Membership::own(b"memory")?;
+            open(membership.usual_place()).or_else(|| membership.place(own_pid).and_then(open))
+        })?;
         let mut buffer = [0; SMALL];
         let length = file.read_at(&mut buffer, 0).unwrap_or(0);
         let before = Events::parse(buffer.get(..length).unwrap_or_default());
@@ -122,7 +124,7 @@ impl Baseline {
         };
         let watched = place.version == Version::V2 && before.oom_kill.is_some();
         let events = if watched { crate::sys::descriptor::above_stdio(file.into()).ok().map(File::from) } else { None };
-        Some(Self { membership, place, before, local_oom, events })
+        Some(Box::new(Self { place, before, local_oom, events }))
     }
 
     /// The watch on `memory.events`, where there is one to be had.
@@ -134,17 +136,15 @@ impl Baseline {
     /// The end. `program` is where PROGRAM died, if that is known. `None` if the counters turn out to be another
     /// cgroup's.
     #[must_use]
+    #[inline(never)]
     pub fn finish(
         &self,
         own_pid: i32,
         watch: Option<&Watch>,
         program: Option<&Membership>,
         depth: Depth,
-    ) -> Option<Memory> {
+    ) -> Option<Box<Memory>> {
         let place = &self.place;
-        if program.is_some_and(|program| !program.counts_for(&self.membership)) {
-            return None;
-        }
         let mut memory = Memory {
             version: place.version,
             before: self.before,
@@ -163,10 +163,11 @@ impl Baseline {
         };
         let depth = if memory.oom_kills().is_some_and(|kills| kills > 0) { Depth::Everything } else { depth };
         if depth == Depth::Kills {
-            return Some(memory);
+            return Some(Box::new(memory));
         }
         // The place was a guess, and if another one is right, so are other numbers.
-        if self.membership.place(own_pid).as_ref() != Some(place) {
+        let covered = |membership: &Membership| membership.place(own_pid).is_some_and(|other| place.covers(&other));
+        if !Membership::own(b"memory").as_ref().is_some_and(covered) || !program.is_none_or(covered) {
             return None;
         }
         memory.add_usage(place);
@@ -175,7 +176,7 @@ impl Baseline {
             memory.local_oom = local_oom.and_then(|(after, before)| after.checked_sub(before));
             memory.add_details(place);
         }
-        Some(memory)
+        Some(Box::new(memory))
     }
 }
 
@@ -235,6 +236,7 @@ impl Memory {
 impl Strain {
     /// Reads it for the cgroups of process `own_pid`, rinit itself.
     #[must_use]
+    #[inline(never)]
     pub fn read(own_pid: i32) -> Self {
         let mut strain = Self::default();
         if let Some(pids) = Membership::own(b"pids").and_then(|pids| pids.place(own_pid)) {
@@ -312,6 +314,7 @@ fn lowest_limit(place: &Place) -> Option<Limit> {
 const SMALL: usize = 512;
 
 /// Parses a file that fits into [`SMALL`] bytes.
+#[inline(never)]
 fn read<T>(path: &[u8], parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut buffer = [0; SMALL];
     let length = File::open(OsStr::from_bytes(path)).ok()?.read(&mut buffer).ok()?;

@@ -57,7 +57,7 @@ pub struct Evidence {
     /// Page faults in /proc/PID/stat of the zombie.
     pub faults: Option<Faults>,
     /// The memory cgroup, if there is one to be seen.
-    pub memory: Option<Memory>,
+    pub memory: Option<Box<Memory>>,
     /// Other counters of the container; only when it failed.
     pub strain: Strain,
     /// Other hints at the OOM killer; only when something was killed.

@@ -6,6 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use super::each_line;
 use super::values::number;
 use crate::evidence::mountinfo::Mount;
@@ -51,16 +55,6 @@ impl Membership {
         Self::read(format!("/proc/{pid}/cgroup").as_bytes(), controller)
     }
 
-    /// Whether what happens to a process with this membership is counted where `other` is: v2 counts what is below too.
-    #[must_use]
-    pub fn counts_for(&self, other: &Self) -> bool {
-        let below = self.path.strip_prefix(other.path.strip_suffix(b"/").unwrap_or(&other.path));
-        match self.version {
-            Version::V1 => self == other,
-            Version::V2 => self.version == other.version && below.is_some_and(|b| b.is_empty() || b.starts_with(b"/")),
-        }
-    }
-
     fn read(file: &[u8], controller: &'static [u8]) -> Option<Self> {
         let mut membership = None;
         each_line(file, &mut |line| match Self::parse(line, controller) {
@@ -87,14 +81,10 @@ impl Membership {
         path.starts_with(b"/").then(|| Self { version, controller, path: path.to_vec() })
     }
 
-    /// Where it nearly always is: a guess, without the mount table, which costs more to read than all the rest.
+    /// Where it nearly always is when the whole tree is to be seen.
     #[must_use]
-    pub fn usual_places(&self) -> [Place; 2] {
-        let mut mount_point = b"/sys/fs/cgroup".to_vec();
-        if self.version == Version::V1 {
-            mount_point = join(&mount_point, self.controller);
-        }
-        [&*self.path, b""].map(|path| Place::new(self.version, &mount_point, path))
+    pub fn usual_place(&self) -> Place {
+        Place::new(self.version, Place::usual_mount_point(self.version), &self.path)
     }
 
     /// Where it is by the mount table.
@@ -133,6 +123,37 @@ impl Membership {
 }
 
 impl Place {
+    /// Guesses at where the memory cgroup is, without what costs more than all the rest: the mount table, and
+    /// /proc/self/cgroup, for which the kernel takes a lock that others hold for milliseconds while they make
+    /// containers. In a container it is the mount point itself. Where that is the root of the whole tree, which in v2
+    /// has no such file and in v1 has another one besides, only the path says where.
+    pub fn guesses() -> impl Iterator<Item = Self> {
+        let is_root = |place: &Self| Path::new(OsStr::from_bytes(&place.file("cgroup.sane_behavior"))).exists();
+        [Version::V2, Version::V1]
+            .into_iter()
+            .map(|version| Self::new(version, Self::usual_mount_point(version), b""))
+            .filter(move |place| place.version == Version::V2 || !is_root(place))
+    }
+
+    fn usual_mount_point(version: Version) -> &'static [u8] {
+        match version {
+            Version::V1 => b"/sys/fs/cgroup/memory",
+            Version::V2 => b"/sys/fs/cgroup",
+        }
+    }
+
+    /// Whether what happens in `other` is counted here: in v2, what happens below is.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let below = other.directory.strip_prefix(&*self.directory);
+        match self.version {
+            Version::V1 => self == other,
+            Version::V2 => {
+                self.version == other.version && below.is_some_and(|below| below.is_empty() || below.starts_with(b"/"))
+            }
+        }
+    }
+
     fn new(version: Version, mount_point: &[u8], path: &[u8]) -> Self {
         let path = path.strip_suffix(b"/").unwrap_or(path);
         Self { version, directory: [mount_point, path].concat(), mount_point: mount_point.len() }
@@ -225,12 +246,28 @@ mod tests {
     }
 
     #[test]
-    fn usual_places_of_the_whole_tree_and_of_one_cgroup() {
-        let directories = |text: &str| {
-            membership(text, b"memory").unwrap().usual_places().map(|p| String::from_utf8(p.directory).unwrap())
-        };
-        assert_eq!(directories("0::/\n"), ["/sys/fs/cgroup", "/sys/fs/cgroup"]);
-        assert_eq!(directories(DOCKER_V1_CGROUP), ["/sys/fs/cgroup/memory/docker/abc", "/sys/fs/cgroup/memory"]);
+    fn v2_counts_what_is_below_and_v1_does_not() {
+        let place = |version, path: &str| Place::new(version, b"/sys/fs/cgroup", path.as_bytes());
+        for (here, there, v2) in [
+            ("", "", true),
+            ("", "/init", true),
+            ("/a", "/a/b", true),
+            ("/a", "/ab", false),
+            ("/a/b", "/a", false),
+            ("/a", "/b", false),
+        ] {
+            assert_eq!(place(Version::V2, here).covers(&place(Version::V2, there)), v2, "{here} {there}");
+            assert_eq!(place(Version::V1, here).covers(&place(Version::V1, there)), here == there, "{here} {there}");
+            assert!(!place(Version::V2, here).covers(&place(Version::V1, there)));
+        }
+    }
+
+    #[test]
+    fn usual_place_in_the_whole_tree() {
+        let directory =
+            |text: &str| String::from_utf8(membership(text, b"memory").unwrap().usual_place().directory).unwrap();
+        assert_eq!(directory("0::/\n"), "/sys/fs/cgroup");
+        assert_eq!(directory(DOCKER_V1_CGROUP), "/sys/fs/cgroup/memory/docker/abc");
     }
 
     #[test]
