@@ -14,11 +14,13 @@ use Confidence::{Likely, Possible};
 /// SIGSEGV or SIGBUS at once, and the executable ends before its program headers say. What the missing part would have
 /// been mapped for cannot be known: likely.
 pub(super) fn truncated_binary(case: &Case<'_>) -> Option<Diagnosis> {
-    const AT_ONCE: Duration = Duration::from_millis(50);
+    // Even where the machine is slow.
+    const SOON: Duration = Duration::from_secs(1);
+    const NEXT_TO_NOTHING: Duration = Duration::from_millis(50);
     let signal = case.signal().filter(|signal| matches!(*signal, Signo::SEGV | Signo::BUS))?;
     let elf = case.evidence.elf.as_ref().filter(|elf| elf.end > elf.size)?;
     let cpu = case.evidence.usage.map_or(Duration::ZERO, |usage| usage.user.saturating_add(usage.system));
-    if case.evidence.duration > AT_ONCE || cpu > AT_ONCE {
+    if case.evidence.duration > SOON || cpu > NEXT_TO_NOTHING {
         return None;
     }
     let (confidence, path) = (if_all_known(case, Likely), wording::name(&elf.path));
@@ -80,13 +82,7 @@ pub(super) fn fault(case: &Case<'_>) -> Option<Diagnosis> {
         );
     }
     if signal == Signo::SEGV {
-        let stack = case
-            .limits()
-            .stack
-            .and_then(|limit| limit.soft)
-            .map(|bytes| format!(" (limit {})", wording::kib(bytes / 1024)));
-        diagnosis = diagnosis
-            .not_known(format!("the address, hence whether its stack overflowed{}", stack.unwrap_or_default()));
+        diagnosis = diagnosis.not_known("the address, hence whether its stack overflowed");
     }
     Some(
         not_passed_on(case, diagnosis, signal)

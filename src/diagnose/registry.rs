@@ -131,6 +131,12 @@ causes! {
     FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached"
         "death by SIGXFSZ that rinit did not pass on: likely"
         "raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database";
+    OOM_CONTAINER_LIMIT "oom-container-limit" Limit "the OOM killer struck at a memory limit of the container"
+        "death by SIGKILL, and oom and oom_kill of its memory cgroup moved. Certain if the one kill can only have been of the program"
+        "raise the memory limit, or lower what the program uses (workers, caches, heap size)";
+    OOM_OUTSIDE_CONTAINER "oom-outside-container" Platform "the OOM killer struck, not at the container's own limit"
+        "death by SIGKILL, and oom_kill moved while oom did not: likely"
+        "look at the memory of the node and at the limit of the pod or slice around the container";
     KILLED_BY_UNKNOWN "killed-by-unknown" Unknown "SIGKILL from a sender that cannot be seen"
         "death by SIGKILL that rinit did not send. The kernel does not record the sender"
         "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise look for kill -9, pkill or a watchdog in scripts, exec probes and preStop";
@@ -144,6 +150,9 @@ causes! {
     STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure"
         "a request to stop was passed on, another exit status than 0 followed: likely"
         "read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)";
+    OOM_OF_OTHER_PROCESS "oom-of-other-process" Limit "it failed after the OOM killer ended another process"
+        "a failure, and oom_kill had moved. Likely with status 137 or right after the kill"
+        "raise the memory limit, or lower what the processes of the container use (workers, caches, heap size)";
     DAEMONISED "daemonised" Config "it put itself in the background, and its first process ended"
         "exit 0 soon after the start without a signal, and processes that were left: likely"
         "run it in the foreground (nginx -g 'daemon off;', others: -F, --foreground, -D FOREGROUND)";

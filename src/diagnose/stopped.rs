@@ -88,22 +88,22 @@ pub(super) fn shell_kept_signal(case: &Case<'_>) -> Option<Diagnosis> {
     let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
     let child = wording::process(first.pid, Some(&first.name));
     let children = match orphaned.len() {
-        1 => format!("its child {child} still ran"),
-        more => format!("its {more} children still ran, {child} among them,"),
+        1 => format!("its child {child} got none from rinit and still ran"),
+        more => format!("its {more} children, {child} among them, got none from rinit and still ran"),
     };
-    let kept = format!("{}the signal stayed with it", confidence.hedge());
-    let verdict = format!(
-        "{program} was ended by {signal} ({status}) {gap} after {}: {kept}, {children} and got none from rinit",
-        case.request(event)
-    );
+    let alone = format!("{}the signal reached {program} alone", confidence.hedge());
+    let request = case.request(event);
+    let verdict = format!("{program} was ended by {signal} ({status}) {gap} after {request}: {alone}, {children}");
     let name = wording::name(&first.name);
-    Some(
-        asked(case, Diagnosis::new(&registry::SHELL_KEPT_SIGNAL, confidence, verdict), event)
-            .evidence(case.history(event))
-            .next(format!(
-                "let {program} become {name} instead of waiting for it: exec before the command in the script, CMD in exec form ([\"{name}\", ...]). Or rinit -g, which signals all of them"
-            )),
-    )
+    let next = if exe.is_some() || runner.is_some_and(programs::is_shell) {
+        format!(
+            "let {program} become {name} instead of waiting for it: exec before the command in the script, CMD in exec form ([\"{name}\", ...]). Or rinit -g, which signals all of them"
+        )
+    } else {
+        format!("start {name} itself instead of {program}, or use rinit -g, which signals all of them")
+    };
+    let diagnosis = Diagnosis::new(&registry::SHELL_KEPT_SIGNAL, confidence, verdict);
+    Some(asked(case, diagnosis, event).evidence(case.history(event)).next(next))
 }
 
 fn base(path: &[u8]) -> &[u8] {

@@ -1,5 +1,6 @@
 //! Every rule from a table, then everything that can be enumerated.
 
+mod memory;
 mod stopping;
 
 use std::collections::BTreeSet;
@@ -603,7 +604,7 @@ fn no_exit_by_itself_is_surer_than_likely_whatever_ran() {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started(), signalled(), exited(), stopping::rows(), codes()].into_iter().flatten().collect()
+    [not_started(), signalled(), exited(), stopping::rows(), codes(), memory::rows()].into_iter().flatten().collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
@@ -743,6 +744,7 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
             }
         }
     }
+    let memories = memory::every_memory();
     let outcomes = (0..=255).map(Outcome::Exited);
     let deaths =
         Signo::all().flat_map(|signal| [true, false].map(|core_dumped| Outcome::Signaled { signal, core_dumped }));
@@ -752,6 +754,11 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
             Outcome::Exited(code) => Signo::new(i32::from(code) - 128).unwrap_or(Signo::TERM),
             Outcome::NotStarted(_) => panic!("only ends of what ran"),
         };
+        // The codes and signals that OOM kills say something of, and one of each that they do not.
+        let told = [Outcome::Exited(0), Outcome::Exited(1), Outcome::Exited(137), died(Signo::KILL), died(Signo::SEGV)];
+        if told.contains(&outcome) {
+            all.extend(memories.iter().map(|memory| (outcome, memory.clone())));
+        }
         for zombie in [pending(python(), signal), python(), opaque(python()), omitted(not_init(python()))] {
             all.push((outcome, zombie.clone()));
             let now = event(signal, 4);
