@@ -11,16 +11,19 @@ use std::time::Duration;
 use rinit::check::{MountLine, OwnStatus};
 use rinit::cli::{self, Action, Format};
 use rinit::diagnose::{Confidence, diagnose, registry};
+use rinit::evidence::cgroup::place::Version;
+use rinit::evidence::cgroup::values::Events;
+use rinit::evidence::cgroup::{self, Memory};
 use rinit::evidence::death::{Death, Executed, Full};
 use rinit::evidence::elf::Elf;
 use rinit::evidence::files::{Candidate, FileFacts, Inspection};
 use rinit::evidence::language::Language;
 use rinit::evidence::limits::{Limit, Limits};
 use rinit::evidence::mountinfo::Mount;
-use rinit::evidence::process::{Process, Status};
+use rinit::evidence::process::{Faults, Process, Status};
 use rinit::evidence::snapshot::{Later, Snapshot, Threads, Waiting};
 use rinit::evidence::sockets::Backlog;
-use rinit::evidence::{Command, Evidence, Fate, SignalEvent, Usage};
+use rinit::evidence::{Command, Evidence, Fate, Killed, SignalEvent, Usage};
 use rinit::outcome::{Outcome, Stage, StartError};
 use rinit::report::{Report, escape, find_report, is_json};
 use rinit::signals::{Origin, Sender, SignalSet, Signo};
@@ -277,6 +280,16 @@ pub fn proof(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
                 && evidence.zombie.as_ref().and_then(|zombie| zombie.seccomp) == Some(3)
                 && evidence.signals_omitted == 0
                 && !evidence.signals.iter().any(sent)
+        }
+        "oom-container-limit" => {
+            let moved = |memory: &Memory| {
+                let before = memory.before.oom_kill;
+                before.is_some_and(|before| memory.after.oom_kill == Some(before + 1)) && memory.local_oom > Some(0)
+            };
+            matches!(outcome, Outcome::Signaled { signal: Signo::KILL, .. })
+                && evidence.is_init
+                && evidence.killed.count == 0
+                && evidence.memory.as_deref().is_some_and(moved)
         }
         "completed" => *outcome == Outcome::Exited(0) && evidence.signals.is_empty() && evidence.signals_omitted == 0,
         _ => false,
@@ -574,6 +587,26 @@ impl Source<'_> {
         }
     }
 
+    fn memory(&mut self) -> Memory {
+        let few = |source: &mut Self| source.maybe(|source| u64::from(source.byte() % 3));
+        Memory {
+            version: if self.one_in(3) { Version::V1 } else { Version::V2 },
+            before: Events { max: few(self), oom: few(self), oom_kill: Some(0) },
+            after: Events { max: few(self), oom: few(self), oom_kill: few(self) },
+            local_oom: few(self),
+            unmoved_until: self.maybe(Self::duration),
+            survived: u64::from(self.one_in(4)),
+            limit: self.maybe(|source| cgroup::Limit { bytes: source.maybe(Self::long), level: source.below(3) }),
+            hierarchical_limit: self.maybe(Self::long),
+            peak: self.maybe(Self::long),
+            current: self.maybe(Self::long),
+            anonymous: self.maybe(Self::long),
+            shared: self.maybe(Self::long),
+            group: self.maybe(|source| source.one_in(2)),
+            swap_refused: few(self),
+        }
+    }
+
     fn candidate(&mut self) -> Candidate {
         let file = match self.byte() % 3 {
             0 => Err(libc::ENOENT),
@@ -610,6 +643,10 @@ impl Source<'_> {
             signals: self.maybe(|source| source.list(16, Self::event)).unwrap_or_default(),
             signals_omitted: self.maybe(Self::long).unwrap_or_default() * u64::from(self.one_in(3)),
             zombie: self.maybe(Self::status),
+            memory: self.maybe(|source| Box::new(source.memory())),
+            faults: self
+                .maybe(|source| Faults { major: source.byte().into(), of_children: (source.byte() / 128).into() }),
+            killed: Killed { count: (self.byte() / 128).into(), named: Vec::new() },
             reaped: self.long(),
             group: self.one_in(4),
             executed: self.maybe(|source| Executed {

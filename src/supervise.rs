@@ -123,6 +123,10 @@ impl History {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
     /// The events, oldest first, and how many are missing between them.
     #[must_use]
     pub fn into_events(self) -> (Vec<SignalEvent>, u64) {
@@ -149,8 +153,9 @@ impl Supervisor<'_> {
                     reaped += self.reap_orphan(pid);
                     continue;
                 }
-                // A success raises no question that /proc could answer.
-                let proc = self.proc.filter(|_| end.is_some_and(|end| end != Change::Exited(0)));
+                // A success that nobody asked for raises no question that /proc could answer.
+                let answers = |end| end != Change::Exited(0) || !history.is_empty();
+                let proc = self.proc.filter(|_| end.is_some_and(answers));
                 let signal = end.and_then(Change::signal);
                 let killed_proc = proc.filter(|_| signal == Some(Signo::KILL));
                 let zombie = proc.and_then(|proc| proc.status(pid));

@@ -117,7 +117,7 @@ fn arbitrary_evidence_reaches_the_rules() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut reached, mut certain) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..40_000 {
-        let bytes = random.bytes(600);
+        let bytes = random.bytes(1200);
         let (outcome, evidence) = entry_points::evidence(&bytes);
         let diagnosis = diagnose(&outcome, &evidence);
         reached.insert(diagnosis.cause.id);

@@ -1,6 +1,7 @@
 //! Ends that need a snapshot, the zombie's limits or what is on disk.
 
 use super::*;
+use crate::evidence::cgroup::Memory;
 use crate::evidence::death::{Death, Executed, Full};
 use crate::evidence::elf::Elf;
 use crate::evidence::limits::{Limit, Limits};
@@ -310,6 +311,13 @@ pub(super) fn proves(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
         }
         "cpu-time-limit" => death.is_some_and(|death| death.cpu.is_some() && death.limits.cpu.is_some()),
         "stopped-by-own-handler" => case.code().is_some() && evidence.executed.is_some(),
+        "oom-container-limit" => {
+            let moved = |memory: &Memory| {
+                let before = memory.before.oom_kill.unwrap();
+                memory.after.oom_kill == Some(before + 1) && memory.local_oom > Some(0)
+            };
+            evidence.is_init && evidence.killed.count == 0 && evidence.memory.as_deref().is_some_and(moved)
+        }
         _ => false,
     }
 }
