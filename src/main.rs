@@ -211,7 +211,7 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, faults, cgroup, history, reaped, killed } =
+        let Ended { outcome, usage, zombie, faults_of_children, cgroup, history, reaped, killed } =
             supervisor.run(started, &mut watch);
         let depth = match outcome {
             Outcome::Signaled { signal: Signo::KILL, .. } | Outcome::Exited(KILLED) => Depth::Everything,
@@ -228,7 +228,7 @@ impl Run {
         evidence.signals = signals;
         evidence.signals_omitted = signals_omitted;
         evidence.zombie = zombie;
-        evidence.faults = faults;
+        evidence.faults_of_children = faults_of_children;
         if depth >= Depth::Usage && proc.is_some() {
             evidence.strain = Strain::read(self.pid);
         }

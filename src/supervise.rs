@@ -13,7 +13,7 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 use crate::child::{Placement, Started, pass_terminal};
 use crate::evidence::cgroup::place::Membership;
 use crate::evidence::cgroup::watch::Watch;
-use crate::evidence::process::{Faults, Proc, Status};
+use crate::evidence::process::{Proc, Status};
 use crate::evidence::{Fate, Killed, SignalEvent, Usage};
 use crate::outcome::Outcome;
 use crate::report::escape;
@@ -51,8 +51,8 @@ pub struct Ended {
     pub usage: Usage,
     /// The zombie's /proc/PID/status.
     pub zombie: Option<Status>,
-    /// The zombie's page faults.
-    pub faults: Option<Faults>,
+    /// Page faults of the children that it had waited for, if SIGKILL ended it.
+    pub faults_of_children: Option<u64>,
     /// The memory cgroup in which SIGKILL ended it.
     pub cgroup: Option<Membership>,
     /// What it was sent.
@@ -124,7 +124,7 @@ impl Supervisor<'_> {
                 let zombie_proc = self.proc.filter(|_| end.is_some_and(|end| end != Change::Exited(0)));
                 let zombie = zombie_proc.and_then(|proc| proc.status(pid));
                 let killed_proc = self.proc.filter(|_| end.is_some_and(Change::is_kill));
-                let faults = killed_proc.and_then(|proc| proc.faults(pid));
+                let faults_of_children = killed_proc.and_then(|proc| proc.faults_of_children(pid));
                 let cgroup = killed_proc.and_then(|_| Membership::of(pid, b"memory"));
                 let outcome = match wait::collect(pid) {
                     Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
@@ -146,7 +146,7 @@ impl Supervisor<'_> {
                         // Its children came to rinit with its end: which of them the same killer took counts.
                         reaped += self.reap_rest(&mut killed);
                     }
-                    return Ended { outcome, usage, zombie, faults, cgroup, history, reaped, killed };
+                    return Ended { outcome, usage, zombie, faults_of_children, cgroup, history, reaped, killed };
                 }
             }
             let forward = |received| self.forward(program, received, &mut history);

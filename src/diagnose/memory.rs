@@ -73,6 +73,7 @@ pub(super) fn oom_killed(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis = diagnosis.evidence("swap was full or at its limit");
     }
     if reached == Reached::Above {
+        diagnosis.evidence.extend(limit_above(memory));
         diagnosis.evidence.extend(quality_of_service(case));
     }
     if confidence != Certain {
@@ -229,7 +230,7 @@ fn fresh_kills(memory: &Memory) -> Option<u64> {
 /// The proof of [`oom_killed`] but for the limit.
 fn is_the_victim(case: &Case<'_>, memory: &Memory) -> bool {
     let evidence = case.evidence;
-    let children_are_seen = evidence.faults.is_some_and(|faults| faults.of_children == 0)
+    let children_are_seen = evidence.faults_of_children == Some(0)
         && evidence.zombie.as_ref().and_then(|zombie| zombie.ignored).is_some_and(|set| !set.contains(Signo::CHLD));
     let one_event = memory.unmoved_until.is_some_and(|until| evidence.duration.saturating_sub(until) <= SHORTLY);
     evidence.is_init
@@ -319,6 +320,13 @@ fn usage(memory: &Memory) -> Option<String> {
         Some(None) => format!("peak {}, no limit", bytes(peak)),
         None => format!("peak {}", bytes(peak)),
     })
+}
+
+/// v1: a limit that rules here, but is not in sight.
+fn limit_above(memory: &Memory) -> Option<String> {
+    let lowest = memory.limit?.bytes.unwrap_or(u64::MAX);
+    let rules = memory.hierarchical_limit.filter(|limit| *limit < lowest)?;
+    Some(format!("a limit of {} above the container applies too (hierarchical_memory_limit)", bytes(rules)))
 }
 
 /// Files in memory are charged to whoever wrote them, and no kill frees them.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::signals::{Origin, Sender, Signo};
 use cgroup::{Memory, Strain};
 use files::Inspection;
-use process::{Faults, Process, Status};
+use process::{Process, Status};
 
 /// Everything that is known when PROGRAM has ended.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +36,8 @@ pub struct Evidence {
     pub signals_omitted: u64,
     /// /proc/PID/status of the zombie.
     pub zombie: Option<Status>,
-    /// Page faults in /proc/PID/stat of the zombie.
-    pub faults: Option<Faults>,
+    /// Page faults of the children that PROGRAM had waited for; only if SIGKILL ended it.
+    pub faults_of_children: Option<u64>,
     /// The memory cgroup, if there is one to be seen.
     pub memory: Option<Box<Memory>>,
     /// Other counters of the container; only when it failed.
