@@ -1,7 +1,10 @@
 //! Starting PROGRAM: fork, process group, terminal, the search in PATH, execve; and the errno back.
 
-use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ffi::{CStr, OsStr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -117,10 +120,11 @@ impl Started {
         }
     }
 
-    /// The descriptor that has to stay open until PROGRAM has ended.
+    /// The descriptor that has to stay open until PROGRAM has ended. The other end is closed by execve(2) when it works;
+    /// when it fails, there is something to read first.
     #[must_use]
-    pub fn descriptor(&self) -> RawFd {
-        self.errno_pipe.as_raw_fd()
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.errno_pipe.as_fd()
     }
 }
 
@@ -137,19 +141,28 @@ fn take_group_and_terminal(placement: Placement) {
     }
 }
 
-/// Gives the controlling terminal's foreground to `group`, if `holder` has it now.
-pub fn pass_terminal(holder: Pid, group: Pid) {
-    with_terminal(|terminal| if tcgetpgrp(terminal)? == holder { tcsetpgrp(terminal, group) } else { Ok(()) });
+/// Gives the controlling terminal's foreground to `group`, if `holder` has it now. Says whether it did.
+pub fn pass_terminal(holder: Pid, group: Pid) -> bool {
+    with_terminal(|terminal| {
+        let passes = tcgetpgrp(terminal)? == holder;
+        if passes { tcsetpgrp(terminal, group).map(|()| true) } else { Ok(false) }
+    })
+    .unwrap_or(false)
+}
+
+/// The process group in the controlling terminal's foreground; None without a terminal.
+#[must_use]
+pub fn foreground() -> Option<Pid> {
+    with_terminal(|terminal| tcgetpgrp(terminal))
 }
 
 /// Calls `act` with the controlling terminal: stdin, or /dev/tty where stdin is none. Without a terminal both fail.
-fn with_terminal(act: impl Fn(BorrowedFd<'_>) -> nix::Result<()>) {
-    if act(stdin()).is_err() {
+fn with_terminal<T>(act: impl Fn(BorrowedFd<'_>) -> nix::Result<T>) -> Option<T> {
+    act(stdin()).ok().or_else(|| {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        if let Ok(terminal) = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()) {
-            let _ = act(terminal.as_fd());
-        }
-    }
+        let terminal = nix::fcntl::open(c"/dev/tty", flags, Mode::empty()).ok()?;
+        act(terminal.as_fd()).ok()
+    })
 }
 
 /// The search for PROGRAM as execvp(3) does it, but with one difference: ENOEXEC is told, never retried with /bin/sh.
@@ -198,6 +211,9 @@ impl Search {
             match exec(path) {
                 // Not here.
                 Errno::ENOENT | Errno::ENOTDIR => {}
+                // A directory that this user may not search: nothing was found there. (execvp's EACCES would make it
+                // "found, but not executable".)
+                Errno::EACCES if nix::sys::stat::stat(path).is_err() => {}
                 // Not from here: it may still be in another directory. Unreachable directories are no reason to stop.
                 errno @ (Errno::EACCES
                 | Errno::ELOOP
@@ -225,4 +241,12 @@ pub fn candidates<'a>(name: &'a [u8], path: Option<&'a [u8]>) -> Vec<Vec<u8>> {
         if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
     };
     path.unwrap_or(DEFAULT_PATH).split(|byte| *byte == b':').map(join).collect()
+}
+
+/// The first of the paths that are tried for `name` that is an executable file. A relative one starts at `directory`.
+pub fn first_executable(name: &[u8], path: Option<&[u8]>, directory: Option<&Path>) -> Option<Vec<u8>> {
+    let directory = directory.unwrap_or(Path::new("/"));
+    let mut paths = candidates(name, path).into_iter().map(|path| directory.join(OsStr::from_bytes(&path)));
+    let path = paths.find(|path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0))?;
+    Some(path.into_os_string().into_vec())
 }

@@ -29,8 +29,17 @@ pub enum Action {
     },
     /// `--help`, `--version`, `--license`: print this to stdout and exit 0.
     Print(&'static str),
+    /// `--check`: print what rinit sees here and exit 0.
+    Check(Config),
     /// `--install PATH`.
     Install(OsString),
+    /// `--explain WHAT...`: print what these mean to stdout and exit 0.
+    Explain {
+        /// Codes, signals, causes; none is the whole table.
+        words: Vec<OsString>,
+        /// Text, or the registry of causes as JSON.
+        format: Format,
+    },
 }
 
 /// Every setting of a run.
@@ -159,7 +168,9 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
             Long("termination-log") => flags.termination_log = Some(path(&mut words, off, "--termination-log")?),
             Long("show-args") => flags.show_args = true,
             Short('P') | Long("pause") => flags.pause = true,
+            Long("check") => flags.check = true,
             Long("install") => flags.install = Some(path(&mut words, off, "--install")?),
+            Long("explain") => return explain(&mut words, flags.format),
             Short('h') | Long("help") => return Ok(Action::Print(HELP)),
             Short('V') | Long("version") => return Ok(Action::Print(VERSION)),
             Short('l') | Long("license") => return Ok(Action::Print(LICENSE)),
@@ -174,6 +185,13 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
     }
 
     let off = switched_off?;
+    if flags.check {
+        return match (program, flags.install.is_some() || flags.pause) {
+            (None, false) => Ok(Action::Check(flags.config(env)?)),
+            (Some(_), _) => Err(UsageError("--check: takes no PROGRAM".into())),
+            (None, true) => Err(UsageError("--check: cannot go with --install or --pause".into())),
+        };
+    }
     match (program, flags.install.take(), flags.pause) {
         (Some(program), ..) if off => Ok(Action::StandAside { program }),
         (Some(program), None, false) => Ok(Action::Run { config: flags.config(env)?, program }),
@@ -203,6 +221,7 @@ struct Flags {
     termination_log: Option<OsString>,
     show_args: bool,
     pause: bool,
+    check: bool,
     install: Option<OsString>,
 }
 
@@ -251,14 +270,39 @@ impl Flags {
 fn up_to_program(mut args: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     let mut behind_flag = false;
     let mut done = false;
+    let mut explained = false;
     std::iter::from_fn(move || {
         let word = if done { None } else { args.next() }?;
         let bytes = word.as_bytes();
+        // All that follows is its own.
+        explained |= bytes.starts_with(b"--explain");
         let flag = bytes.starts_with(b"-") && bytes != b"--";
-        done = !flag && !behind_flag && bytes != b"--";
+        done = !flag && !behind_flag && !explained && bytes != b"--";
         behind_flag = flag;
         Some(word)
     })
+}
+
+/// What follows `--explain`: a word may be a negative number, so that no other flag but `--format` is looked for. The
+/// format of the environment is that of reports.
+fn explain(words: &mut lexopt::Parser, format_before: Option<Format>) -> Result<Action, UsageError> {
+    let mut asked: Vec<OsString> = words.optional_value().into_iter().collect();
+    let mut format_given = format_before.unwrap_or(Format::Text);
+    let mut rest = words.raw_args().map_err(misshapen)?;
+    while let Some(word) = rest.next() {
+        match word.as_bytes() {
+            b"--" => {}
+            b"--format" => {
+                let value = rest.next().ok_or_else(|| UsageError("--format: needs a value".into()))?;
+                format_given = checked("--format", &value, format)?;
+            }
+            bytes => match bytes.strip_prefix(b"--format=") {
+                Some(value) => format_given = checked("--format", OsStr::from_bytes(value), format)?,
+                None => asked.push(word),
+            },
+        }
+    }
+    Ok(Action::Explain { words: asked, format: format_given })
 }
 
 fn words_left(words: &mut lexopt::Parser) -> usize {

@@ -3,10 +3,12 @@
 //! argv → [`cli`] → spawn ([`child`]) → [`supervise`] → [`outcome`] + [`evidence`] → [`diagnose`] → [`report`] →
 //! [`sink`] → exit status: one direction, each step a type.
 
+pub mod check;
 pub mod child;
 pub mod cli;
 pub mod diagnose;
 pub mod evidence;
+pub mod explain;
 pub mod install;
 pub mod logging;
 pub mod outcome;

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -13,14 +13,18 @@ use nix::unistd::getpid;
 
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
-use rinit::diagnose::diagnose;
+use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::cgroup::watch::Watch;
 use rinit::evidence::cgroup::{self, Baseline, Depth, Strain};
+use rinit::evidence::death::Executed;
+use rinit::evidence::elf::Elf;
 use rinit::evidence::files::Inspection;
+use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence, Killer};
+use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
-use rinit::report::{Report, escape};
+use rinit::report::Report;
 use rinit::signals::Signo;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
@@ -29,7 +33,7 @@ use rinit::sys::entry::Arguments;
 use rinit::sys::heap::Heap;
 use rinit::sys::signal::{Inherited, SignalFd};
 use rinit::sys::{descriptor, process};
-use rinit::{install, logging};
+use rinit::{check, install, logging};
 
 #[global_allocator]
 static HEAP: Heap = Heap::new();
@@ -48,15 +52,20 @@ fn run(arguments: Arguments) -> u8 {
     match cli::parse(arguments.to_os_strings(), &|name| std::env::var_os(name)) {
         Ok(Action::Run { config, program }) => Run::new(arguments, program, config).run(&inherited),
         Ok(Action::Pause(config)) => pause(&config),
+        Ok(Action::Check(config)) => print(check::check(&config.termination_log, config.format, &inherited).as_bytes()),
         Ok(Action::StandAside { program }) => stand_aside(arguments, program, &inherited),
         Ok(Action::Print(text)) => print(text.as_bytes()),
+        Ok(Action::Explain { words, format }) => match explain(&words, format, columns()) {
+            Ok(text) => print(text.as_bytes()),
+            Err(wrong) => fail(&wrong),
+        },
         Ok(Action::Install(path)) => install::install(path.as_ref()).map_or_else(|error| fail(&error), |()| 0),
         Err(usage) => fail(&usage.0),
     }
 }
 
 fn fail(message: &str) -> u8 {
-    stderr::log_line(format!("rinit: {message}\n").as_bytes());
+    stderr::write_report(format!("rinit: {message}\n").as_bytes());
     OWN_FAILURE
 }
 
@@ -69,6 +78,12 @@ fn print(mut text: &[u8]) -> u8 {
         }
     }
     0
+}
+
+/// How wide a text may be: what COLUMNS or else the terminal says, 80 where there is none.
+fn columns() -> usize {
+    let set = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    set.or_else(|| descriptor::columns(descriptor::stdout()).map(usize::from)).unwrap_or(80)
 }
 
 /// `RINIT_OFF=1`
@@ -148,6 +163,8 @@ struct Run {
     config: Config,
     pid: i32,
     log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
     evidence: Evidence,
     start: Instant,
 }
@@ -155,12 +172,22 @@ struct Run {
 impl Run {
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
         let pid = prepare(&config);
-        let log = match config.report {
-            ReportWhen::Never => None,
-            ReportWhen::Always | ReportWhen::Failure => TerminationLog::open(&config.termination_log, pid == INIT),
+        let (log, warning) = match config.report {
+            ReportWhen::Never => (None, None),
+            ReportWhen::Always | ReportWhen::Failure => {
+                match TerminationLog::open(&config.termination_log, pid == INIT) {
+                    Ok(log) => (log, None),
+                    Err(warning) => (None, Some(warning)),
+                }
+            }
         };
-        let evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
-        Self { arguments, program, config, pid, log, evidence, start: Instant::now() }
+        let evidence = Evidence {
+            is_init: pid == INIT,
+            group: config.group,
+            started: seconds_since_1970(),
+            ..Evidence::default()
+        };
+        Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
     fn run(mut self, inherited: &Inherited) -> u8 {
@@ -178,6 +205,9 @@ impl Run {
         logging::start(&self.config.log_filter);
         // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
         let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
+        if let Some(warning) = self.warning.take() {
+            log::warn!("{warning}");
+        }
         let outcome = match started {
             Ok((started, signals)) => self.supervise(&started, &signals, placement, memory.as_deref_mut()),
             Err(error) => Outcome::NotStarted(error),
@@ -197,7 +227,7 @@ impl Run {
         let signal_fd = signals.as_fd().as_raw_fd();
         let log = self.log.as_ref().map_or(signal_fd, TerminationLog::descriptor);
         let watched = watch.as_ref().map_or(signal_fd, Watch::descriptor);
-        let mut keep = [signal_fd, started.descriptor(), log, watched];
+        let mut keep = [signal_fd, started.descriptor().as_raw_fd(), log, watched];
         release_inherited(self.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
         let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
@@ -211,7 +241,7 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, faults_of_children, cgroup, history, reaped, killed } =
+        let Ended { outcome, usage, zombie, executed, death, faults_of_children, cgroup, history, reaped, killed } =
             supervisor.run(started, &mut watch);
         let depth = match outcome {
             Outcome::Signaled { signal: Signo::KILL, .. } | Outcome::Exited(KILLED) => Depth::Everything,
@@ -228,6 +258,8 @@ impl Run {
         evidence.signals = signals;
         evidence.signals_omitted = signals_omitted;
         evidence.zombie = zombie;
+        evidence.executed = executed;
+        evidence.death = death;
         evidence.faults_of_children = faults_of_children;
         if depth >= Depth::Usage && proc.is_some() {
             evidence.strain = Strain::read(self.pid);
@@ -278,7 +310,26 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.unwrap_or_default()));
+            evidence.inspection =
+                Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
+        }
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic; every other failure is
+        // read by the program's name.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(1..) = outcome {
+            // What dies in its execve, or soon after, has no /proc/PID/exe any more.
+            let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
+            let exe = exe.or_else(|| {
+                let file = child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())?;
+                Executed::of_file(&PathBuf::from(OsString::from_vec(file)))
+            });
+            let file = exe.clone().map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            match outcome {
+                Outcome::Exited(code) => {
+                    evidence.executed.get_or_insert_default().exe = exe;
+                    evidence.language = file.filter(|_| matches!(code, 2 | 101)).and_then(|file| Language::of(&file));
+                }
+                _ => evidence.elf = file.and_then(|file| Elf::read(&file)),
+            }
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {
@@ -288,7 +339,7 @@ impl Run {
         if let Some(log) = &self.log {
             let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
             log.write(self.config.report_size, plain_success, |limit| {
-                Some(report.render(self.config.format, limit)).filter(|report| report.len() <= limit)
+                Some(report.render(self.config.format, limit)).filter(|report| !report.is_empty())
             });
         }
         if !self.config.quiet {
@@ -308,10 +359,10 @@ fn killer() -> Killer {
     }
 }
 
-/// PROGRAM's name for a line of the log: its first word alone, since the rest may be secret.
+/// PROGRAM's name for a line of the log.
 fn name_of(arguments: Arguments, program: usize) -> String {
     let name = arguments.get(program).unwrap_or_default().to_bytes();
-    escape(name.split(u8::is_ascii_whitespace).next().unwrap_or_default())
+    wording::name(public_part(name))
 }
 
 fn seconds_since_1970() -> u64 {

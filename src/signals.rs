@@ -54,6 +54,10 @@ impl Signo {
     pub const STOP: Self = Self(libc::SIGSTOP as u8);
     /// Ctrl-Z.
     pub const TSTP: Self = Self(libc::SIGTSTP as u8);
+    /// The background reads the terminal.
+    pub const TTIN: Self = Self(libc::SIGTTIN as u8);
+    /// The background writes to it, or sets it.
+    pub const TTOU: Self = Self(libc::SIGTTOU as u8);
     /// `RLIMIT_CPU`.
     pub const XCPU: Self = Self(libc::SIGXCPU as u8);
     /// `RLIMIT_FSIZE`.
@@ -195,11 +199,21 @@ pub const SI_QUEUE: i32 = -1;
 pub const SI_KERNEL: i32 = 0x80;
 
 impl Received {
-    /// A key press, a hangup or a new size of the controlling terminal: the kernel sends those to a whole group.
+    /// A key press, a hangup or a new size of the controlling terminal, or its refusal to a group in the background: the
+    /// kernel sends those to a whole group.
     #[must_use]
     pub fn is_from_terminal(&self) -> bool {
-        const TERMINAL: [Signo; 6] = [Signo::INT, Signo::QUIT, Signo::TSTP, Signo::HUP, Signo::CONT, Signo::WINCH];
-        self.code == SI_KERNEL && TERMINAL.contains(&self.signal)
+        matches!(
+            self.signal,
+            Signo::INT
+                | Signo::QUIT
+                | Signo::TSTP
+                | Signo::TTIN
+                | Signo::TTOU
+                | Signo::HUP
+                | Signo::CONT
+                | Signo::WINCH
+        ) && self.code == SI_KERNEL
     }
 
     /// What rinit's own write raised (write(2): EPIPE, EFBIG): with every signal blocked it comes back through the

@@ -360,8 +360,49 @@ fn filters_are_those_of_env_logger() {
 }
 
 #[test]
+fn check_takes_settings_and_no_program() {
+    assert_eq!(read(&["--check"], &[("RINIT_OFF", "1")]), Ok(Action::Check(default_config())));
+    let json = Config { format: Format::Json, stderr_format: Format::Json, ..default_config() };
+    assert_eq!(read(&["--format=json", "--check"], &[]), Ok(Action::Check(json)));
+    refused(&["--check", "sh"], &[], "--check: takes no PROGRAM");
+    refused(&["--check", "-P"], &[], "--check: cannot go with --install or --pause");
+    refused(&["--check", "--install=/x"], &[], "--check: cannot go with --install or --pause");
+    refused(&["--check"], &[("RINIT_FORMAT", "yaml")], "RINIT_FORMAT: \"yaml\" is neither text nor json");
+}
+
+#[test]
+fn what_follows_explain_is_to_be_explained() {
+    let asked = |args: &[&str], vars: &Vars| match read(args, vars) {
+        Ok(Action::Explain { words, format }) => {
+            (words.into_iter().map(|word| word.into_string().unwrap()).collect::<Vec<_>>().join(" "), format)
+        }
+        other => panic!("{args:?}: {other:?}"),
+    };
+    let text = |words: &str| (words.to_owned(), Format::Text);
+    assert_eq!(asked(&["--explain"], &[]), text(""));
+    assert_eq!(asked(&["--explain", "137", "SEGV", "-1", "-g", "--help"], &[]), text("137 SEGV -1 -g --help"));
+    assert_eq!(asked(&["-v", "--explain=1", "--", "2", "3"], &[]), text("1 2 3"));
+    for args in [
+        &["--explain", "--format", "json", "a"][..],
+        &["--explain", "a", "--format=json"],
+        &["--format", "json", "--explain", "a"],
+        &["--format", "text", "--explain", "--format=json", "a"],
+    ] {
+        assert_eq!(asked(args, &[]), ("a".to_owned(), Format::Json), "{args:?}");
+    }
+    // It starts no program, and the environment is about those.
+    for vars in [("RINIT_OFF", "1"), ("RINIT_FORMAT", "json"), ("RINIT_REPORT_SIZE", "x")] {
+        assert_eq!(asked(&["--explain", "2"], &[vars]), text("2"));
+    }
+    refused(&["--explain", "--format"], &[], "--format: needs a value");
+    refused(&["--explain", "--format=xml"], &[], "--format: \"xml\" is neither text nor json");
+    // Behind PROGRAM it is PROGRAM's.
+    assert!(matches!(read(&["sh", "--explain", "2"], &[]), Ok(Action::Run { program: 1, .. })));
+}
+
+#[test]
 fn unknown_flags_are_refused_without_their_values() {
-    for flag in ["--tail", "--tail-stdout", "--explain", "--check", "--stop-timeout", "--stop-signal", "--drain"] {
+    for flag in ["--tail", "--tail-stdout", "--stop-timeout", "--stop-signal", "--drain"] {
         refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
         refused(&[&format!("{flag}=20"), "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
     }
@@ -523,8 +564,8 @@ fn help_fits_a_screen_and_names_every_flag() {
         assert!(line.len() <= 80 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
     }
     let flags = "-g, --group\n-r, --rewrite\n-p, --parent-death-signal\n-s, --subreaper\n-e, --remap-exit\n\
-        -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F\n--stderr-format F\n--report-size BYTES\n\
-        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n-h, --help\n-V, --version\n-l, --license";
+        -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F, --stderr-format F\n--report-size BYTES\n\
+        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n--check\n--explain WHAT...\n-h, --help\n-V, --version\n-l, --license";
     for flag in flags.lines() {
         assert_eq!(
             HELP.matches(&format!(" {flag} ")).count() + HELP.matches(&format!(" {flag}\n")).count(),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use super::stopped::leaves_trace;
 use super::{Cause, Confidence, Diagnosis, Note, memory, registry, wording};
+use crate::evidence::death::Death;
+use crate::evidence::limits::Limits;
 use crate::evidence::process::Process;
 use crate::evidence::{Evidence, Fate, SignalEvent};
 use crate::outcome::{Outcome, Stage, StartError};
@@ -113,7 +116,46 @@ impl<'a> Case<'a> {
             Some(signal) if ignored(event, signal) => ", it ignored it then",
             _ => "",
         };
-        format!("{}{fate}{disposition}", self.request(event))
+        format!("{}{fate}{disposition}{}{}", self.request(event), states(event), self.untaken(event))
+    }
+
+    /// That a signal was passed on and never taken: blocked, or the program was stopped.
+    fn untaken(&self, event: &SignalEvent) -> String {
+        let Some(signal) = delivered_as(event) else { return String::new() };
+        if self.left_pending(event) {
+            return ", it had not taken it when it ended".to_owned();
+        }
+        let later = event.snapshot.as_ref().and_then(|snapshot| snapshot.later);
+        match later.filter(|later| later.pending.contains(signal)) {
+            Some(later) => format!(", it had not taken it {} later", wording::duration(later.after)),
+            None => String::new(),
+        }
+    }
+
+    /// Whether the program ended, but not by this signal, and had not even taken it: the zombie still holds it. A second
+    /// one of the same kind may be the one that is held, so only the last counts, and only if it is the only one.
+    pub fn left_pending(&self, event: &SignalEvent) -> bool {
+        let Some(signal) = delivered_as(event) else { return false };
+        let same = self.evidence.signals.iter().filter(|event| delivered_as(event) == Some(signal)).count();
+        same == 1 && self.all_signals_known() && self.signal() != Some(signal) && self.pending(signal) == Some(true)
+    }
+
+    /// More of the zombie, if a signal ended the program.
+    pub fn death(&self) -> Option<&'a Death> {
+        self.evidence.death.as_ref()
+    }
+
+    /// The limits that it had at its death.
+    pub fn limits(&self) -> Limits {
+        self.death().map(|death| death.limits).unwrap_or_default()
+    }
+
+    /// The children that the program had when `event` was passed on and that outlive it.
+    pub fn orphaned(&self, event: &SignalEvent) -> Vec<&'a Process> {
+        let children = event.snapshot.as_ref().and_then(|snapshot| snapshot.children.as_deref()).unwrap_or_default();
+        let was_child =
+            |process: &&Process| children.iter().any(|child| child.pid == process.pid && child.is_running());
+        survivors(self.evidence).unwrap_or_default().into_iter().filter(was_child).collect()
     }
 
     /// Whether the zombie still holds `signal` as pending for the whole process.
@@ -142,8 +184,15 @@ impl<'a> Case<'a> {
             self.add_signals(diagnosis);
         }
         if let Outcome::Signaled { core_dumped: true, .. } = self.outcome {
-            diagnosis.evidence.push("the kernel reports a core dump".to_owned());
+            diagnosis.evidence.push(format!("the kernel reports a core dump{}", self.core_destination()));
+        } else if let (Some(signal), Some(b'!'..)) = (self.signal(), self.core_pattern().first())
+            && !leaves_trace(signal)
+            && self.core_pattern().first() != Some(&b'|')
+            && self.limits().core.is_some_and(|limit| limit.soft == Some(0))
+        {
+            diagnosis.evidence.push("no core dump, its limit was 0 (ulimit -c)".to_owned());
         }
+        self.add_backlogs(diagnosis);
         if let (Some(usage), false) = (evidence.usage, diagnosis.brief || self.start_error().is_some()) {
             let cpu = wording::duration(usage.user.saturating_add(usage.system));
             let peak = wording::kib(usage.max_rss_kib);
@@ -154,7 +203,71 @@ impl<'a> Case<'a> {
         }
         memory::complete(self, diagnosis);
         diagnosis.notes.extend(self.left());
+        diagnosis.notes.extend(self.zombies());
         diagnosis.brief &= diagnosis.notes.is_empty();
+    }
+
+    fn core_pattern(&self) -> &'a [u8] {
+        self.death().and_then(|death| death.core_pattern.as_deref()).unwrap_or_default()
+    }
+
+    /// Where core(5) says that a dump goes.
+    fn core_destination(&self) -> String {
+        match self.core_pattern() {
+            // The program runs in the host's namespaces; its arguments are not shown.
+            [b'|', program @ ..] => {
+                let program = program.split(|byte| is_blank(*byte)).next().unwrap_or_default();
+                format!(", given to {} on the host (core_pattern)", wording::name(program))
+            }
+            [b'@', socket @ ..] => format!(", sent to the socket {} (core_pattern)", wording::name(socket)),
+            path @ [b'/', ..] => format!(", as {} (core_pattern)", wording::name(path)),
+            [] => String::new(),
+            name => format!(", as {} in its working directory (core_pattern)", wording::name(name)),
+        }
+    }
+
+    /// Connections that waited when the program was first asked for something: it may have hung before.
+    fn add_backlogs(&self, diagnosis: &mut Diagnosis) {
+        const TOLD: usize = 3;
+        let of = |event: &'a SignalEvent| event.snapshot.iter().flat_map(|snapshot| &snapshot.backlogs);
+        let Some(event) = self.evidence.signals.iter().find(|event| of(event).any(|one| one.held != Some(false)))
+        else {
+            return;
+        };
+        for waiting in of(event).filter(|one| one.held != Some(false)).take(TOLD) {
+            let count = waiting.backlog.waiting as usize;
+            let waited = wording::count(count, "connection", "connections");
+            let whose = if waiting.held == Some(true) { "" } else { " (whose port it is was not seen)" };
+            let (port, signal) = (waiting.backlog.port, event.signal);
+            diagnosis.evidence.push(format!("{waited} to port {port} waited to be accepted when {signal} came{whose}"));
+        }
+    }
+
+    /// The note on processes that ended and were not waited for. Those of the program itself have become rinit's children
+    /// by now, as orphans do whose parent ended in time: a few of them say nothing.
+    fn zombies(&self) -> Option<Note> {
+        const MANY: usize = 3;
+        let left = self.evidence.left.as_deref().unwrap_or_default();
+        let zombies = || left.iter().filter(|process| process.state == b'Z');
+        let of_others =
+            zombies().find(|zombie| left.iter().any(|parent| parent.pid == zombie.parent && parent.is_running()));
+        let summary = if let Some(zombie) = of_others {
+            let parent = left.iter().find(|parent| parent.pid == zombie.parent)?;
+            let count = zombies().filter(|other| other.parent == parent.pid).count();
+            let ended = wording::count(count, "ended child", "ended children");
+            format!("{} had {ended} that it had not waited for", wording::process(parent.pid, Some(&parent.name)))
+        } else {
+            let own = zombies().filter(|zombie| zombie.parent != 0).count();
+            // A signal to the group, from the terminal as well, ends them together with the program.
+            if own < MANY || self.evidence.group || self.code().is_none() {
+                return None;
+            }
+            format!(
+                "{own} processes had ended and nobody had waited for them when {} ended: most likely they were its children",
+                self.program()
+            )
+        };
+        Some(Note { id: "zombies-not-reaped", summary })
     }
 
     /// The last signals that the rule itself has not told.
@@ -183,7 +296,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a process came from outside: its parent is in another PID namespace (pid_namespaces(7)).
-    fn is_injected(&self, process: &Process) -> bool {
+    pub fn is_injected(&self, process: &Process) -> bool {
         self.evidence.is_init && process.parent == 0
     }
 
@@ -204,6 +317,20 @@ impl<'a> Case<'a> {
     }
 }
 
+/// What the program's threads were doing when `event` was passed on, if that keeps a signal from being taken.
+fn states(event: &SignalEvent) -> String {
+    let Some(threads) = event.snapshot.as_ref().and_then(|snapshot| snapshot.threads) else { return String::new() };
+    match threads.count {
+        0 => String::new(),
+        all if threads.stopped == all => ", it was stopped then".to_owned(),
+        1 if threads.uninterruptible == 1 => ", it was in uninterruptible sleep then".to_owned(),
+        all if threads.uninterruptible > 0 => {
+            format!(", {} of {all} threads looked at were in uninterruptible sleep then", threads.uninterruptible)
+        }
+        _ => String::new(),
+    }
+}
+
 /// What reached the program, if the signal did.
 pub(super) fn delivered_as(event: &SignalEvent) -> Option<Signo> {
     match event.fate {
@@ -215,12 +342,12 @@ pub(super) fn delivered_as(event: &SignalEvent) -> Option<Signo> {
 
 /// Whether the program had a handler for `signal` just before `event` was passed on.
 pub(super) fn caught(event: &SignalEvent, signal: Signo) -> Option<bool> {
-    Some(event.snapshot.as_ref()?.caught?.contains(signal))
+    event.snapshot.as_ref()?.caught(signal)
 }
 
 /// Whether the program is known to have ignored `signal` just before `event` was passed on.
 pub(super) fn ignored(event: &SignalEvent, signal: Signo) -> bool {
-    event.snapshot.as_ref().and_then(|status| status.ignored).is_some_and(|set| set.contains(signal))
+    event.snapshot.as_ref().and_then(|snapshot| snapshot.status.ignored).is_some_and(|set| set.contains(signal))
 }
 
 /// The processes that really outlive the program: a zombie has ended.
@@ -252,7 +379,8 @@ pub fn program_label(outcome: &Outcome, evidence: &Evidence) -> String {
 }
 
 /// The start of `given` that may be shown: up to the first blank, and up to a `=` that is not part of a path.
-pub(super) fn public_part(given: &[u8]) -> &[u8] {
+#[must_use]
+pub fn public_part(given: &[u8]) -> &[u8] {
     let end = given.iter().position(|byte| is_blank(*byte)).unwrap_or(given.len());
     let word = given.get(..end).unwrap_or(given);
     match word.iter().position(|byte| matches!(byte, b'=' | b'/')) {

@@ -1,9 +1,54 @@
 //! Exits that no request explains. An exit is never a death by signal, whatever its number.
 
-use super::case::Case;
-use super::{Confidence, Diagnosis, registry, wording};
+use std::time::Duration;
+
+use super::case::{Case, program_label, survivors};
+use super::codes::{self, Source};
+use super::{Cause, Confidence, Diagnosis, programs, registry, wording};
+use crate::evidence::death::Executed;
+use crate::evidence::language::Language;
+use crate::evidence::process::Process;
 use crate::signals::Signo;
 use Confidence::{Certain, Likely, Possible, Unknown};
+
+/// Exit 0 soon after the start with no signal, and processes are left that are the program's own by name, or that are
+/// known to go to the background. They may have been meant to be left: likely.
+pub(super) fn daemonised(case: &Case<'_>) -> Option<Diagnosis> {
+    const SOON: Duration = Duration::from_secs(10);
+    let evidence = case.evidence;
+    case.code().filter(|code| *code == 0 && evidence.signals.is_empty() && case.all_signals_known())?;
+    let left: Vec<_> = survivors(evidence)?.into_iter().filter(|process| !case.is_injected(process)).collect();
+    if evidence.duration > SOON {
+        return None;
+    }
+    let label = program_label(case.outcome, evidence);
+    let exe = evidence.executed.as_ref().and_then(Executed::name).filter(|name| !programs::is_shell(name));
+    // A shell that leaves a part of itself behind is a script with "&", not a daemon.
+    let own = |name: &[u8]| {
+        !programs::is_shell(name)
+            && (programs::same(name, label.as_bytes()) || exe.is_some_and(|exe| programs::same(name, exe)))
+    };
+    let is_daemon = |process: &&&Process| own(&process.name) || programs::foreground(&process.name).is_some();
+    let daemon = left.iter().find(is_daemon)?;
+    let (program, status, lifetime, name) =
+        (case.program(), case.status(), case.lifetime(), wording::name(&daemon.name));
+    let same = left.iter().filter(|process| process.name == daemon.name).count();
+    let processes = wording::count(same, &format!("{name} process"), &format!("{name} processes"));
+    let verdict = format!(
+        "{program} finished with {status} {lifetime} and left {processes} running: most likely it went to the background, which ends the container"
+    );
+    let how = match programs::foreground(&daemon.name).or_else(|| exe.and_then(programs::foreground)) {
+        Some(option) => format!("run it in the foreground: {option}"),
+        None => {
+            "run it in the foreground: most daemons have an option for it (-F, -f, --foreground, --nodaemon)".to_owned()
+        }
+    };
+    Some(
+        Diagnosis::new(&registry::DAEMONISED, Likely, verdict)
+            .evidence("no signal came through rinit, it ended by itself. A container ends when its first program ends")
+            .next(how),
+    )
+}
 
 /// Exit 0, and no request to stop passed through rinit. Certain if no signal reached it through rinit at all: the
 /// cause claims no more than that.
@@ -19,42 +64,154 @@ pub(super) fn completed(case: &Case<'_>) -> Option<Diagnosis> {
     let confidence = if quiet { Certain } else { Likely };
     Some(
         Diagnosis::new(&registry::COMPLETED, confidence, format!("{program} finished with {status} {lifetime}{rest}"))
-            .next("nothing, for a Job. If it restarts for ever: a Deployment, or docker run --restart=always, restarts whatever ends, so keep a server in the foreground (no daemon mode, no \"&\")")
             .brief(true),
     )
 }
 
-/// An exit code from 129 to 192 without a matching request. Shells end so when a command of theirs was killed, and
-/// programs use these numbers for themselves: possible.
+/// A code that the program that ran is known to use, by its name. Likely at most: a program can be told to exit with
+/// any number.
+pub(super) fn known_code(case: &Case<'_>) -> Option<Diagnosis> {
+    let code = case.code()?;
+    let (row, confidence) = codes::row(case.evidence, code)?;
+    let diagnosis = match confidence {
+        Unknown => without_reason(case, code, row.means),
+        _ => by_itself(case, code, row.cause, confidence, row.means),
+    };
+    let diagnosis = matched_on(case, diagnosis);
+    Some(if row.next.is_empty() { diagnosis } else { diagnosis.next(row.next) })
+}
+
+/// A code of perl's from 2 on: die ends with errno, if it is set. Errno may be left over from something harmless, and
+/// exit may have been called with that number: possible.
+pub(super) fn perl_errno(case: &Case<'_>) -> Option<Diagnosis> {
+    let code = case.code().filter(|code| (2..=133).contains(code))?;
+    codes::who(case.evidence).filter(|(_, name)| codes::is_perl(name))?;
+    let means = format!("it died while errno was {}", wording::errno(code.into()));
+    let diagnosis = by_itself(case, code, &registry::RUNTIME_SPECIFIC, Possible, &means);
+    Some(matched_on(case, diagnosis).next("read the last line of its output: die says what, and at which line"))
+}
+
+/// Exit 2 of a Go program, which ends so after a panic, and after a wrong flag. That it is Go stands in its file. The
+/// flags are read at the start: likely only for one that lived on, else possible.
+pub(super) fn go_panic(case: &Case<'_>) -> Option<Diagnosis> {
+    const STARTED: Duration = Duration::from_secs(5);
+    let code = case.code().filter(|code| *code == 2 && case.evidence.language == Some(Language::Go))?;
+    let confidence = if case.evidence.duration >= STARTED { Likely } else { Possible };
+    let means = "a panic or another fatal error of the Go runtime ended it";
+    Some(
+        by_itself(case, code, &registry::GO_PANIC, confidence, means)
+            .evidence("its file has the note that Go's linker writes"),
+    )
+}
+
+/// Exit 101 of a Rust program. That it has Rust in it stands in its file: likely.
+pub(super) fn rust_panic(case: &Case<'_>) -> Option<Diagnosis> {
+    let code = case.code().filter(|code| *code == 101 && case.evidence.language == Some(Language::Rust))?;
+    Some(
+        by_itself(case, code, &registry::RUST_PANIC, Likely, "a panic of its main thread ended it")
+            .evidence("its file names Rust's standard library"),
+    )
+}
+
+/// An exit code from 129 to 192 without a matching request. Likely for a shell, which ends so when a command of its
+/// own was killed. Programs use these numbers for themselves as well: else possible.
 pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
-    let signal = Signo::new(i32::from(code) - 128)?;
+    let signal = Signo::new(i32::from(code) - 128).filter(|signal| ends(*signal))?;
     let (program, lifetime) = (case.program(), case.lifetime());
+    let shell = codes::who(case.evidence).filter(|(_, name)| codes::is_shell(name));
+    let confidence = if shell.is_some_and(|(source, _)| source != Source::Start) { Likely } else { Possible };
+    let own = if confidence == Likely { String::new() } else { format!(", or {code} is a code of its own") };
     let verdict = format!(
-        "{program} exited with status {code} {lifetime}: one possibility is that a command it ran was ended by {signal}, or {code} is a code of its own"
+        "{program} exited with status {code} {lifetime}: {}a command it ran was ended by {signal}{own}",
+        confidence.hedge()
     );
+    let diagnosis = Diagnosis::new(&registry::DESCENDANT_KILLED, confidence, verdict).evidence(format!(
+        "it exited by itself, shells report a command that died of {signal} with 128+{}",
+        signal.raw()
+    ));
+    let diagnosis = if shell.is_some() { matched_on(case, diagnosis) } else { diagnosis };
     let hint = match signal {
         Signo::KILL => {
             ". For SIGKILL also compare the memory limit with what it used: the OOM killer may have ended that command"
         }
+        Signo::PIPE => ". For SIGPIPE: under set -o pipefail a writer whose reader ended first fails the pipeline",
         _ => "",
     };
     Some(
-        Diagnosis::new(&registry::DESCENDANT_KILLED, Possible, verdict)
-            .evidence(format!("it exited by itself, shells report a command that died of {signal} with 128+{}", signal.raw()))
+        diagnosis
             .ruled_out(format!("{signal} ending {program} itself (it exited, it was not signalled)"))
-            .next(format!("a shell often prints which command was ended: read the end of its output. Not a shell: look {code} up in the program's documentation{hint}")),
+            .next(format!("{}{hint}", registry::DESCENDANT_KILLED.next)),
     )
+}
+
+/// Whether a process that does not handle `signal` ends by it (signal(7)).
+fn ends(signal: Signo) -> bool {
+    !matches!(
+        signal.raw(),
+        libc::SIGCHLD
+            | libc::SIGCONT
+            | libc::SIGURG
+            | libc::SIGWINCH
+            | libc::SIGSTOP
+            | libc::SIGTSTP
+            | libc::SIGTTIN
+            | libc::SIGTTOU
+    )
+}
+
+/// A code that has a meaning by convention, from a program that is not known to have its own. A convention binds
+/// nobody: possible.
+pub(super) fn conventional_code(case: &Case<'_>) -> Option<Diagnosis> {
+    let code = case.code()?;
+    // What only an unknown program can be.
+    if matches!(code, 2 | 101) && codes::who(case.evidence).is_some() {
+        return None;
+    }
+    if let Some((name, means)) = codes::sysexit(code) {
+        return Some(
+            by_itself(case, code, &registry::SYSEXITS, Possible, means)
+                .evidence(format!("{code} is {name} in sysexits.h")),
+        );
+    }
+    let (cause, means) = codes::generic(code)?;
+    Some(by_itself(case, code, cause, Possible, means))
 }
 
 /// Any other failure. Nothing outside the program says why: unknown.
 pub(super) fn other(case: &Case<'_>, code: u8) -> Diagnosis {
+    without_reason(case, code, "its own output may say it")
+}
+
+fn without_reason(case: &Case<'_>, code: u8, more: &str) -> Diagnosis {
     let (program, lifetime) = (case.program(), case.lifetime());
-    let verdict =
-        format!("{program} exited with status {code} {lifetime}: rinit cannot see why, its own output may say it");
-    let name = program.as_str();
-    Diagnosis::new(&registry::EXIT_ERROR, Unknown, verdict)
-        .ruled_out(format!("a signal ending {name} itself (it exited, it was not signalled)"))
-        .not_known(format!("what {code} means to {name}"))
-        .next("read the end of its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER")
+    let verdict = format!("{program} exited with status {code} {lifetime}: rinit cannot see why, {more}");
+    exited(case, Diagnosis::new(&registry::EXIT_ERROR, Unknown, verdict))
+        .not_known(format!("what {code} means to {program}"))
+}
+
+fn by_itself(case: &Case<'_>, code: u8, cause: &'static Cause, confidence: Confidence, means: &str) -> Diagnosis {
+    let (program, lifetime, hedge) = (case.program(), case.lifetime(), confidence.hedge());
+    let verdict = format!("{program} exited with status {code} {lifetime}: {hedge}{means}");
+    exited(case, Diagnosis::new(cause, confidence, verdict))
+        .not_known(format!("whether {code} means that here, any program may exit with any number"))
+}
+
+fn exited(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
+    diagnosis.ruled_out(format!("a signal ending {} itself (it exited, it was not signalled)", case.program()))
+}
+
+/// What the program's name was taken from.
+fn matched_on(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
+    let Some((source, name)) = codes::who(case.evidence) else { return diagnosis };
+    // npm and others put their arguments into their names.
+    let first_word = |name: &[u8]| wording::name(name.split(u8::is_ascii_whitespace).next().unwrap_or_default());
+    let at_end = case.evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref()).map(first_word);
+    let name = first_word(name);
+    diagnosis.evidence(match (source, at_end) {
+        (Source::Comm, _) => format!("its process name at its end was {name}"),
+        (Source::File, _) => format!("its file, or its script's interpreter, is {name}"),
+        (Source::Start, Some(at_end)) => format!("it was started as {name}, its process name at its end was {at_end}"),
+        (Source::Start, None) => format!("it was started as {name}, its process name at its end is not known"),
+    })
 }

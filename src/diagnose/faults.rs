@@ -3,49 +3,87 @@
 //! None is certain: another process of the container can send every one of them with kill(2), and for signals that
 //! dump core nothing in the zombie tells the two apart.
 
+use std::time::Duration;
+
 use super::case::Case;
-use super::{Cause, Confidence, Diagnosis, registry};
+use super::{Cause, Confidence, Diagnosis, registry, wording};
+use crate::evidence::elf::Elf;
 use crate::signals::Signo;
 use Confidence::{Likely, Possible};
+
+/// SIGSEGV or SIGBUS at once, and the executable ends before its program headers say. What the missing part would have
+/// been mapped for cannot be known: likely.
+pub(super) fn truncated_binary(case: &Case<'_>) -> Option<Diagnosis> {
+    // Even where the machine is slow.
+    const SOON: Duration = Duration::from_secs(1);
+    const NEXT_TO_NOTHING: Duration = Duration::from_millis(50);
+    let signal = case.signal().filter(|signal| matches!(*signal, Signo::SEGV | Signo::BUS))?;
+    let elf = case.evidence.elf.as_ref().filter(|elf| elf.end > elf.size)?;
+    let cpu = case.evidence.usage.map_or(Duration::ZERO, |usage| usage.user.saturating_add(usage.system));
+    if case.evidence.duration > SOON || cpu > NEXT_TO_NOTHING {
+        return None;
+    }
+    let (confidence, path) = (if_all_known(case, Likely), wording::name(&elf.path));
+    let why = format!("{}its file is cut off", confidence.hedge());
+    let size = |bytes: u64| wording::count(bytes as usize, "byte", "bytes");
+    Some(
+        not_passed_on(case, case.killed(signal, &registry::TRUNCATED_BINARY, confidence, &why), signal)
+            .evidence(format!("{path} has {}, its program headers need {}", size(elf.size), size(elf.end)))
+            .next(format!("copy or download {path} again and compare its checksum, then rebuild the image")),
+    )
+}
+
+/// SIGBUS, and right after the death a tmpfs had no free block: the kernel raises it for a page that a full tmpfs cannot
+/// give to a mapping. Another fault can have come at the same time: likely.
+pub(super) fn shm_full(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal == Signo::BUS)?;
+    let full = case.death()?.full.iter().find(|full| full.tmpfs)?;
+    let (confidence, path) = (if_all_known(case, Likely), wording::name(&full.path));
+    let size = wording::kib(full.size / 1024);
+    let why = format!("{}{path} was full ({size}) when it wrote to a mapping there", confidence.hedge());
+    let diagnosis = case.killed(signal, &registry::SHM_FULL, confidence, &why);
+    Some(
+        not_passed_on(case, diagnosis, signal)
+            .evidence(format!("right after its death {path}, a tmpfs of {size}, had no free block"))
+            .not_known("which mapping it was, and whether a process sent SIGBUS with kill"),
+    )
+}
 
 /// A fault signal. Likely; possible if some signals that came were not kept and this may be one of them.
 pub(super) fn fault(case: &Case<'_>) -> Option<Diagnosis> {
     let signal = case.signal()?;
-    let (cause, why, next): (&'static Cause, _, _) = match signal {
-        Signo::SEGV => (
-            &registry::SEGFAULT,
-            "it accessed memory that it may not access",
-            "allow a core dump (ulimit -c unlimited, /proc/sys/kernel/core_pattern says where it goes) or run it under a debugger. The node's kernel log may hold the address and the library",
-        ),
-        Signo::ABRT => (
-            &registry::ABORTED,
-            "it gave up by itself (abort)",
-            "read the last lines of its output: a failed assertion, an uncaught exception or a damaged heap is mostly reported before abort()",
-        ),
-        Signo::BUS => (
-            &registry::BUS_ERROR,
-            "it accessed a mapped file or shared memory that could not be read or written",
-            "look for a full /dev/shm or other tmpfs (df, Docker gives /dev/shm 64 MiB unless --shm-size says otherwise), and for a mapped file that was truncated or overwritten while in use",
-        ),
+    let (cause, why): (&'static Cause, _) = match signal {
+        Signo::SEGV => (&registry::SEGFAULT, "it accessed memory that it may not access"),
+        Signo::ABRT => (&registry::ABORTED, "it gave up by itself (abort)"),
+        Signo::BUS => {
+            (&registry::BUS_ERROR, "it accessed a mapped file or shared memory that could not be read or written")
+        }
         Signo::ILL => (
             &registry::ILLEGAL_INSTRUCTION,
             "it ran an instruction that this CPU does not have, or a trap that was compiled in",
-            "check for which CPU it was built (x86-64-v3, AVX and the like) against the flags in /proc/cpuinfo, and read the last lines of its output",
         ),
-        Signo::TRAP => (
-            &registry::TRAP,
-            "it ran a breakpoint instruction, which is how some programs end after a failed check",
-            "read the last lines of its output: the failed check mostly stands there",
-        ),
-        Signo::FPE => (
-            &registry::DIVIDE_BY_ZERO,
-            "it divided by zero, or an arithmetic operation overflowed",
-            "look for a division whose divisor can be zero. A core dump names the place",
-        ),
+        Signo::TRAP => {
+            (&registry::TRAP, "it ran a breakpoint instruction, which is how some programs end after a failed check")
+        }
+        Signo::FPE => (&registry::DIVIDE_BY_ZERO, "it divided by zero, or an arithmetic operation overflowed"),
         _ => return None,
     };
     let confidence = if_all_known(case, Likely);
-    let diagnosis = case.killed(signal, cause, confidence, &format!("{}{why}", confidence.hedge()));
+    let mut diagnosis = case.killed(signal, cause, confidence, &format!("{}{why}", confidence.hedge()));
+    let mut next = cause.next.to_owned();
+    for full in case.death().iter().filter(|_| signal == Signo::BUS).flat_map(|death| &death.full) {
+        diagnosis =
+            diagnosis.evidence(format!("right after its death {} had no free block", wording::name(&full.path)));
+    }
+    if let Some(elf) = case.evidence.elf.as_ref().filter(|elf| signal == Signo::SEGV && elf.needs_musl()) {
+        diagnosis = diagnosis.evidence(musl_stacks(elf));
+        next = format!(
+            "run the same program on a Debian base. Gone: musl (a thread's stack, or a native module built for glibc: rebuild it inside Alpine). Still there: its own bug, {next}"
+        );
+    }
+    if signal == Signo::SEGV {
+        diagnosis = diagnosis.not_known("the address, hence whether its stack overflowed");
+    }
     Some(
         not_passed_on(case, diagnosis, signal)
             .not_known(format!("whether a process sent {signal} with kill"))
@@ -64,11 +102,7 @@ pub(super) fn bad_system_call(case: &Case<'_>) -> Option<Diagnosis> {
         Some(mode) => diagnosis.evidence(format!("Seccomp: {mode} in /proc/PID/status")),
         None => diagnosis,
     };
-    Some(
-        not_passed_on(case, diagnosis, signal)
-            .not_known("which call, and whether a process sent SIGSYS with kill")
-            .next("find the system call: the host's audit log (type=1326) may name it. Then look at the seccomp profile, or at the program's own sandbox"),
-    )
+    Some(not_passed_on(case, diagnosis, signal).not_known("which call, and whether a process sent SIGSYS with kill"))
 }
 
 /// SIGPIPE. A write raises it for the thread, so nothing is pending for the process: likely. Pending: somebody sent
@@ -86,9 +120,20 @@ pub(super) fn broken_pipe(case: &Case<'_>) -> Option<Diagnosis> {
         Some(_) => diagnosis.evidence("no SIGPIPE was left pending, as there is when it is sent with kill"),
         None => diagnosis,
     };
-    Some(not_passed_on(case, diagnosis, signal).not_known("which pipe or socket").next(
-        "look for the reader that ended first: a pipeline, a log collector, a client. A program that must survive this ignores SIGPIPE and handles EPIPE",
-    ))
+    Some(not_passed_on(case, diagnosis, signal).not_known("which pipe or socket"))
+}
+
+/// musl gives a new thread 131,072 bytes (src/internal/pthread_impl.h, `DEFAULT_STACK_SIZE`), or what the executable's
+/// `PT_GNU_STACK` asks for.
+fn musl_stacks(elf: &Elf) -> String {
+    const DEFAULT: u64 = 131_072;
+    let (loader, path) = (wording::name(elf.loader.as_deref().unwrap_or_default()), wording::name(&elf.path));
+    if elf.stack > DEFAULT {
+        return format!("{path} is built for musl ({loader})");
+    }
+    format!(
+        "{path} is built for musl ({loader}) and asks for no larger stacks: a thread gets 128 KiB (glibc: mostly 8 MiB) unless the code that starts it says otherwise"
+    )
 }
 
 /// `confidence`, but no more than possible where a signal that came may be the one that ended the program.

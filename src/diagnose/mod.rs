@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod case;
+pub mod codes;
 mod exited;
 mod faults;
 mod killed;
 mod memory;
 mod not_started;
+mod programs;
 pub mod registry;
 mod stopped;
 #[cfg(test)]
@@ -17,7 +19,7 @@ pub mod wording;
 use crate::evidence::Evidence;
 use crate::outcome::Outcome;
 use case::Case;
-pub use case::{program_label, survivors, went_well};
+pub use case::{program_label, public_part, survivors, went_well};
 
 /// How far the evidence carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +100,10 @@ pub struct Cause {
     pub class: Class,
     /// What it means, in a few words.
     pub summary: &'static str,
+    /// What a rule must see to name it, and how sure that makes it.
+    pub proof: &'static str,
+    /// What to do; a rule that knows more says more.
+    pub next: &'static str,
 }
 
 /// A side fact that is not the cause.
@@ -133,10 +139,11 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// The bare cause; the methods below add to it.
+    /// The bare cause with its own advice; the methods below add to it.
     fn new(cause: &'static Cause, confidence: Confidence, verdict: String) -> Self {
         let (evidence, ruled_out, not_known, notes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { cause, confidence, verdict, evidence, ruled_out, not_known, next: String::new(), notes, brief: false }
+        let next = cause.next.to_owned();
+        Self { cause, confidence, verdict, evidence, ruled_out, not_known, next, notes, brief: false }
     }
 
     fn evidence(mut self, fact: impl Into<String>) -> Self {
@@ -190,10 +197,13 @@ const RULES: &[Rule] = &[
     killed::seccomp_killed,
     stopped::from_terminal,
     stopped::terminated_by_process,
+    stopped::shell_kept_signal,
     stopped::by_passed_on_signal,
     stopped::terminated_from_inside,
     stopped::interrupted,
     stopped::hangup,
+    faults::truncated_binary,
+    faults::shm_full,
     faults::fault,
     faults::bad_system_call,
     faults::broken_pipe,
@@ -207,8 +217,14 @@ const RULES: &[Rule] = &[
     stopped::cleanly,
     stopped::failed,
     memory::other_was_oom_killed,
+    exited::daemonised,
     exited::completed,
+    exited::known_code,
+    exited::go_panic,
+    exited::rust_panic,
+    exited::perl_errno,
     exited::descendant_killed,
+    exited::conventional_code,
 ];
 
 /// Finds the cause.

@@ -1,68 +1,206 @@
-//! Every cause that a report can name. An id is public and stable: add where needed, never reuse one.
+//! Every cause that a report can name: its id, class and summary, what proves it and how far, and what to do where no
+//! rule knows better. An id is public and stable: add where needed, never reuse one.
 
 use super::{Cause, Class};
 
 macro_rules! causes {
-    ($($name:ident $id:literal $class:ident $summary:literal;)*) => {
+    ($($name:ident $id:literal $class:ident $summary:literal $proof:literal $next:literal;)*) => {
         $(
             #[doc = $summary]
-            pub const $name: Cause = Cause { id: $id, class: Class::$class, summary: $summary };
+            pub static $name: Cause =
+                Cause { id: $id, class: Class::$class, summary: $summary, proof: $proof, next: $next };
         )*
         /// All of them, in the order of reasoning.
-        pub const ALL: &[Cause] = &[$($name),*];
+        pub static ALL: &[&Cause] = &[$(&$name),*];
     };
 }
 
 causes! {
     // Not started.
-    FD_LIMIT "fd-limit" Limit "no file descriptor was free";
-    PROCESS_LIMIT "process-limit" Limit "a limit on processes was reached";
-    NO_MEMORY_TO_START "no-memory-to-start" Limit "the kernel had no memory for a new process";
-    COMMAND_LINE_AS_ONE_WORD "command-line-as-one-word" Config "a whole command line was given as the program's name";
-    COMMAND_NOT_FOUND "command-not-found" Image "no directory of PATH has the program";
-    PATH_MISSING "path-missing" Image "the program's path does not exist";
-    IS_A_DIRECTORY "is-a-directory" Config "the program's path is a directory";
-    PATH_NOT_TRAVERSABLE "path-not-traversable" Image "a directory on the way to the program may not be searched";
-    NOT_EXECUTABLE "not-executable" Image "the program's file may not be executed";
-    DENIED_BY_SECURITY_MODULE "denied-by-security-module" Platform "execution was denied although the mode allows it";
-    NOT_A_DIRECTORY "not-a-directory" Config "a file stands where the path needs a directory";
-    SYMLINK_LOOP "symlink-loop" Image "symbolic links lead in a circle";
-    NAME_TOO_LONG "name-too-long" Config "the program's path is longer than the system allows";
-    ARGUMENTS_TOO_LARGE "arguments-too-large" Config "arguments and environment are larger than the kernel takes";
-    EXECUTABLE_BUSY "executable-busy" Image "the program's file was open for writing";
-    NOT_A_PROGRAM "not-a-program" Image "the file is no program that this kernel can run";
-    NOT_STARTED "not-started" Unknown "the program could not be started";
+    FD_LIMIT "fd-limit" Limit "no file descriptor was free"
+        "EMFILE or ENFILE from the call that failed: nothing else gives them"
+        "raise the limit on open files (ulimit -n, docker run --ulimit nofile, for the whole system fs.file-max)";
+    PROCESS_LIMIT "process-limit" Limit "a limit on processes was reached"
+        "EAGAIN from fork or execve, which does not say which limit: likely"
+        "look for processes or zombies that pile up, then raise the limit (docker run --pids-limit, podPidsLimit of the kubelet, ulimit -u)";
+    NO_MEMORY_TO_START "no-memory-to-start" Limit "the kernel had no memory for a new process"
+        "ENOMEM from the call that failed. A PID namespace without an init gives the same: likely"
+        "compare the container's memory limit, and the memory that is free on the node, with what the program needs";
+    COMMAND_LINE_AS_ONE_WORD "command-line-as-one-word" Config "a whole command line was given as the program's name"
+        "no such file, and a blank in the name: likely"
+        "give each word by itself ([\"PROGRAM\", \"ARGUMENT\"] in a Dockerfile or manifest), or run it through a shell: sh -c '...'";
+    COMMAND_NOT_FOUND "command-not-found" Image "no directory of PATH has the program"
+        "ENOENT for a name without a slash. Certain if every directory of PATH was looked at"
+        "check the spelling, install the program in the image, or give its absolute path";
+    PATH_MISSING "path-missing" Image "the program's path does not exist"
+        "ENOENT for a path. Certain if a component of it was seen to be absent"
+        "correct the path, or put the file there: check the COPY line, and whether a volume is mounted over its directory. In Kubernetes, command replaces ENTRYPOINT and args replaces CMD";
+    IS_A_DIRECTORY "is-a-directory" Config "the program's path is a directory"
+        "EACCES, and a directory is there. Certain if nothing else was found that could be meant"
+        "name the program in it, or correct the path";
+    PATH_NOT_TRAVERSABLE "path-not-traversable" Image "a directory on the way to the program may not be searched"
+        "EACCES from execve and from stat of the path. A security module gives the same: likely"
+        "give that user the x permission on every directory of the path (chmod o+x or chown in the image), or run as another user";
+    NOT_EXECUTABLE "not-executable" Image "the program's file may not be executed"
+        "EACCES, and the mode of the file. Certain if it has no x at all, or is no regular file"
+        "make it executable in the image (COPY --chmod=0755, in git: git update-index --chmod=+x). A script can also be given to its interpreter: sh FILE";
+    DENIED_BY_SECURITY_MODULE "denied-by-security-module" Platform "execution was denied although the mode allows it"
+        "EACCES, and everything that was looked at allows it: possible"
+        "look for noexec at its mount in /proc/mounts, at the mode of the interpreter in its first line, then for a denial in the host's audit log (Docker and Podman volumes under SELinux: option :z)";
+    NOT_A_DIRECTORY "not-a-directory" Config "a file stands where the path needs a directory"
+        "ENOTDIR. Certain if stat of the path gives it too"
+        "correct the path, or what is mounted there: a file mounted over a directory gives this";
+    SYMLINK_LOOP "symlink-loop" Image "symbolic links lead in a circle"
+        "ELOOP. Certain if stat of the path gives it too"
+        "follow the links by hand (ls -l, readlink), and the first lines of scripts whose interpreter is a script";
+    NAME_TOO_LONG "name-too-long" Config "the program's path is longer than the system allows"
+        "ENAMETOOLONG. Certain if stat of the path gives it too"
+        "a name may have 255 bytes and a path 4,095: check what was put in the place of the program's name";
+    ARGUMENTS_TOO_LARGE "arguments-too-large" Config "arguments and environment are larger than the kernel takes"
+        "E2BIG from execve: nothing else gives it"
+        "pass large values in a file. One string may have 32 pages (128 KiB), all of them a quarter of the stack limit (ulimit -s) and at most 6 MiB. In Kubernetes, enableServiceLinks: false takes the service variables out";
+    EXECUTABLE_BUSY "executable-busy" Image "the program's file was open for writing"
+        "ETXTBSY from execve: nothing else gives it"
+        "finish and close the copy before the start, or copy to another name and rename it";
+    NOT_A_PROGRAM "not-a-program" Image "the file is no program that this kernel can run"
+        "ENOEXEC from execve, for the file or its interpreter: likely"
+        "look at it with: file PROGRAM, or head -c 64 PROGRAM. For another architecture: docker build --platform. A script needs #!/bin/sh or the like as its very first bytes";
+    NOT_STARTED "not-started" Unknown "the program could not be started"
+        "the errno of the call that failed, which alone does not say why"
+        "execve(2) lists what this error can mean. Start the program by hand in the same image to see more";
     // Killed by a filter, or on request.
-    SECCOMP_KILLED "seccomp-killed" Platform "seccomp killed it for a system call";
-    INTERRUPTED_FROM_TERMINAL "interrupted-from-terminal" Request "a key pressed at the terminal ended it";
-    HANGUP "hangup" Request "its terminal went away";
-    TERMINATED_FROM_INSIDE "terminated-from-inside" Request "SIGTERM that no request from outside explains";
-    STOPPED_BY_OWN_HANDLER "stopped-by-own-handler" Request "it handled the signal, then reported it by its status";
-    STOPPED_WITHOUT_HANDLER "stopped-without-handler" Request "the signal's default action ended it";
+    SECCOMP_KILLED "seccomp-killed" Platform "seccomp killed it for a system call"
+        "Seccomp: 3 in the status of the dead process. Certain with a SIGSYS that rinit did not pass on"
+        "find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill";
+    SHELL_KEPT_SIGNAL "shell-kept-signal" Config "a shell took the signal, the program behind it did not get it"
+        "a shell or the like with a child got the signal and died of it, the child did not get it. Certain if it had no handler, the signal was left pending and the end came at once"
+        "start the program with exec in the script, or give it as CMD in exec form, or pass signals to the whole group: -g (RINIT_GROUP=1)";
+    INTERRUPTED_FROM_TERMINAL "interrupted-from-terminal" Request "a key pressed at the terminal ended it"
+        "SIGINT or SIGQUIT that the terminal sent, then death by it: likely. Death alone: possible"
+        "nothing, if the key was meant for it";
+    HANGUP "hangup" Request "its terminal went away"
+        "SIGHUP that the terminal sent, then death by it: likely. Death alone: possible"
+        "if it was started with a terminal (-t), start it without one, or let it handle SIGHUP";
+    TERMINATED_FROM_INSIDE "terminated-from-inside" Request "SIGTERM that no request from outside explains"
+        "death by SIGTERM from a process of this container, or by one that rinit never passed on: likely"
+        "look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks";
+    STOPPED_BY_OWN_HANDLER "stopped-by-own-handler" Request "it handled the signal, then reported it by its status"
+        "a signal was passed on and a handler was there, or the exit status was 128 plus its number: likely. Certain for a JVM without a child that took the signal with its handler and exited so"
+        "nothing, if a stop was due";
+    STOPPED_WITHOUT_HANDLER "stopped-without-handler" Request "the signal's default action ended it"
+        "a signal was passed on, no handler was seen, and it died of that signal at once: likely"
+        "nothing, if an end was due and the program holds no state. Otherwise let it handle the signal, or do not send it";
     // Faults.
-    SEGFAULT "segfault" App "it accessed memory that it may not access";
-    ABORTED "aborted" App "it gave up by itself with abort()";
-    BUS_ERROR "bus-error" App "a memory mapping could not be accessed";
-    ILLEGAL_INSTRUCTION "illegal-instruction" App "the CPU refused an instruction";
-    TRAP "trap" App "it ran into a breakpoint instruction";
-    DIVIDE_BY_ZERO "divide-by-zero" App "an arithmetic operation faulted";
-    BAD_SYSTEM_CALL "bad-system-call" Platform "a system call was refused with SIGSYS";
-    BROKEN_PIPE "broken-pipe" App "it wrote to a pipe or socket without a reader";
+    TRUNCATED_BINARY "truncated-binary" Image "the program's file is cut off"
+        "death by SIGSEGV or SIGBUS at the start, and headers of the file that name bytes behind its end: likely"
+        "copy or download the file again, and compare its size with the original";
+    SHM_FULL "shm-full" Limit "shared memory or another tmpfs was full"
+        "death by SIGBUS, and a tmpfs without a free block right after it: likely"
+        "make it larger: docker run --shm-size=1g for /dev/shm (64 MiB by default), in Kubernetes an emptyDir with medium: Memory mounted there. Or find what fills it: df, ls -la";
+    SEGFAULT "segfault" App "it accessed memory that it may not access"
+        "death by SIGSEGV that rinit did not pass on. A process can send one: likely"
+        "allow a core dump (ulimit -c unlimited, /proc/sys/kernel/core_pattern says where it goes) or run it under a debugger. The node's kernel log may hold the address and the library";
+    ABORTED "aborted" App "it gave up by itself with abort()"
+        "death by SIGABRT that rinit did not pass on: likely"
+        "read the last lines of its output: a failed assertion, an uncaught exception or a damaged heap is mostly reported before abort()";
+    BUS_ERROR "bus-error" App "a memory mapping could not be accessed"
+        "death by SIGBUS that rinit did not pass on: likely"
+        "look for a full /dev/shm or other tmpfs (df, Docker gives /dev/shm 64 MiB unless --shm-size says otherwise), and for a mapped file that was truncated or overwritten while in use";
+    ILLEGAL_INSTRUCTION "illegal-instruction" App "the CPU refused an instruction"
+        "death by SIGILL that rinit did not pass on: likely"
+        "check for which CPU it was built (x86-64-v3, AVX and the like) against the flags in /proc/cpuinfo, and read the last lines of its output";
+    TRAP "trap" App "it ran into a breakpoint instruction"
+        "death by SIGTRAP that rinit did not pass on: likely"
+        "read the last lines of its output: the failed check mostly stands there";
+    DIVIDE_BY_ZERO "divide-by-zero" App "an arithmetic operation faulted"
+        "death by SIGFPE that rinit did not pass on: likely"
+        "look for a division whose divisor can be zero. A core dump names the place";
+    BAD_SYSTEM_CALL "bad-system-call" Platform "a system call was refused with SIGSYS"
+        "death by SIGSYS without the mark that seccomp killed. Likely if a filter was installed, else possible"
+        "find the system call: the host's audit log (type=1326) may name it. Then look at the seccomp profile, or at the program's own sandbox";
+    BROKEN_PIPE "broken-pipe" App "it wrote to a pipe or socket without a reader"
+        "death by SIGPIPE with none pending for the process, as after a write: likely"
+        "look for the reader that ended first: a pipeline, a log collector, a client. A program that must survive this ignores SIGPIPE and handles EPIPE";
     // Other signals.
-    TIMER_EXPIRED "timer-expired" App "a timer ran out and nothing handled its signal";
-    CPU_TIME_LIMIT "cpu-time-limit" Limit "the limit on CPU time was reached";
-    FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached";
-    OOM_CONTAINER_LIMIT "oom-container-limit" Limit "the OOM killer struck at a memory limit of the container";
-    OOM_OUTSIDE_CONTAINER "oom-outside-container" Platform "the OOM killer struck, not at the container's own limit";
-    KILLED_BY_UNKNOWN "killed-by-unknown" Unknown "SIGKILL from a sender that cannot be seen";
-    UNHANDLED_SIGNAL "unhandled-signal" App "a signal came that it does not handle";
+    TIMER_EXPIRED "timer-expired" App "a timer ran out and nothing handled its signal"
+        "death by SIGALRM, SIGVTALRM or SIGPROF that was sent to the process: likely"
+        "look for alarm(), setitimer(), a profiler or a watchdog in the program, or in the one that started it, and let it handle the signal";
+    CPU_TIME_LIMIT "cpu-time-limit" Limit "the limit on CPU time was reached"
+        "death by SIGXCPU, or the limit in /proc/PID/limits against the CPU time that was used. Certain if that time is not below it"
+        "compare the limit (ulimit -t, in seconds) with the CPU time that it used, then raise it or look for a loop that does not end";
+    FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached"
+        "death by SIGXFSZ that rinit did not pass on: likely"
+        "raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database";
+    OOM_CONTAINER_LIMIT "oom-container-limit" Limit "the OOM killer struck at a memory limit of the container"
+        "death by SIGKILL, and oom and oom_kill of its memory cgroup moved. Certain if the one kill can only have been of the program"
+        "raise the memory limit, or lower what the program uses (workers, caches, heap size)";
+    OOM_OUTSIDE_CONTAINER "oom-outside-container" Platform "the OOM killer struck, not at the container's own limit"
+        "death by SIGKILL, and oom_kill moved while oom did not: likely"
+        "look at the memory of the node and at the limit of the pod or slice around the container";
+    KILLED_BY_UNKNOWN "killed-by-unknown" Unknown "SIGKILL from a sender that cannot be seen"
+        "death by SIGKILL that rinit did not send. The kernel does not record the sender"
+        "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise look for kill -9, pkill or a watchdog in scripts, exec probes and preStop";
+    UNHANDLED_SIGNAL "unhandled-signal" App "a signal came that it does not handle"
+        "death by a signal that no other rule explains: likely"
+        "find out what sends the signal, and let the program handle it or have it sent only once its handler is there";
     // Exited.
-    STOPPED_CLEANLY "stopped-cleanly" Request "it was asked to stop and ended with status 0";
-    STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure";
-    OOM_OF_OTHER_PROCESS "oom-of-other-process" Limit "it failed after the OOM killer ended another process";
-    COMPLETED "completed" App "it ended with status 0, not asked to stop through rinit";
-    DESCENDANT_KILLED "descendant-killed" Unknown "its status is one that shells use for a command killed by a signal";
-    EXIT_ERROR "exit-error" App "it ended with a failure of its own";
+    STOPPED_CLEANLY "stopped-cleanly" Request "it was asked to stop and ended with status 0"
+        "a request to stop was passed on, exit 0 followed: likely"
+        "nothing, if a stop was due";
+    STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure"
+        "a request to stop was passed on, another exit status than 0 followed: likely"
+        "read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)";
+    OOM_OF_OTHER_PROCESS "oom-of-other-process" Limit "it failed after the OOM killer ended another process"
+        "a failure, and oom_kill had moved. Likely with status 137 or right after the kill"
+        "raise the memory limit, or lower what the processes of the container use (workers, caches, heap size)";
+    DAEMONISED "daemonised" Config "it put itself in the background, and its first process ended"
+        "exit 0 soon after the start without a signal, and processes that were left: likely"
+        "run it in the foreground (nginx -g 'daemon off;', others: -F, --foreground, -D FOREGROUND)";
+    COMPLETED "completed" App "it ended with status 0, not asked to stop through rinit"
+        "exit 0. Certain if no signal came through rinit"
+        "nothing, for a Job. If it restarts for ever: a Deployment, or docker run --restart=always, restarts whatever ends, so keep a server in the foreground (no daemon mode, no \"&\")";
+    RUNTIME_SPECIFIC "runtime-specific" App "its status has a meaning of its own in that program"
+        "exit with a code that the program of that name is documented to use: likely. Its argv[0] alone: possible"
+        "read the end of its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER";
+    USAGE_ERROR "usage-error" Config "its arguments were refused"
+        "exit with the code that the program of that name uses for it: likely. 2 from any other program: possible"
+        "read the first lines of its output, which mostly name the argument, and check command, args and the variables in them. An empty variable leaves an empty argument";
+    SHELL_SYNTAX_ERROR "shell-syntax-error" App "a shell could not read its script"
+        "exit 2 of a shell, which its last command can have returned as well: possible"
+        "bash -n SCRIPT, or sh -n, reads it without running it. A script for bash fails under sh ([[, arrays, pipefail), Windows line ends fail everywhere, dash gives 2 for an unset variable under set -u, and a binary for another architecture that a shell reads as a script gives 2 as well";
+    GO_PANIC "go-panic" App "a Go program panicked"
+        "exit 2 of a file that Go's linker made. Likely if it lived for some seconds, since a wrong flag is 2 too"
+        "read its output from \"panic:\" or \"fatal error:\" on: reason and stack follow. After SIGQUIT Go also ends so, with all stacks. GOTRACEBACK=all shows every goroutine";
+    RUST_PANIC "rust-panic" App "a Rust program panicked"
+        "exit 101 of a file with Rust's standard library in it: likely. 101 alone: possible"
+        "read the line \"panicked at\" in its output: it names file and line. RUST_BACKTRACE=1 adds the way there";
+    COMMAND_NOT_FOUND_IN_SCRIPT "command-not-found-in-script" Image "a command that it was to run was not found"
+        "exit 127 of a shell or a wrapper: likely. Of any other program: possible"
+        "read the line with \"not found\" or \"No such file\" in its output. Check spelling and PATH, install what is missing, look at the first line of scripts (interpreter, Windows line ends) and at the libraries of binaries (ldd FILE). bash -c under set -u gives 127 for an unset variable as well";
+    COMMAND_NOT_EXECUTABLE_IN_SCRIPT "command-not-executable-in-script" Image "a command that it was to run could not be executed"
+        "exit 126 of a shell or a wrapper: likely. Of any other program: possible"
+        "read the line with \"Permission denied\", \"Exec format error\" or \"Is a directory\" in its output, then look at the mode (chmod +x, COPY --chmod), noexec mounts and the architecture of that file";
+    WRAPPER_FAILED "wrapper-failed" Config "a wrapper failed before it ran its command"
+        "exit 125 of env, nice, nohup, chroot, stdbuf or timeout: likely. Of any other program: possible"
+        "read its message: a wrong option, a directory or a right that is missing. Run it by hand in the same image";
+    TIMEOUT_EXPIRED "timeout-expired" Limit "a time limit set with timeout ran out"
+        "exit 124 of timeout: likely. Of a program that may have run one: possible"
+        "see what the command waited for, then give it more time, or timeout --preserve-status to get the command's own status";
+    EXIT_128 "exit-128" App "its status is 128, which git uses for fatal errors"
+        "exit 128 of git: likely. Of any other program: possible"
+        "read the line \"fatal:\" in its output: no repository, no rights (safe.directory), no network, no credentials. Not git: look 128 up in the program's documentation";
+    STATUS_255 "status-255" App "its status is 255, the last one there is"
+        "exit 255 of a program that uses it for its own failures (PHP, Perl, ssh): likely. Of any other: possible"
+        "read the end of its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER";
+    SYSEXITS "sysexits" App "its status is one of sysexits.h"
+        "exit 64 to 78: possible, few programs follow that list. Likely where it is known of the program"
+        "read the end of its output, and look the code up in its documentation";
+    DESCENDANT_KILLED "descendant-killed" Unknown "its status is one that shells use for a command killed by a signal"
+        "exit 129 to 192. Likely of a shell, possible of any other program"
+        "a shell often prints which command was ended: read the end of its output. Not a shell: look its code up in its documentation";
+    EXIT_ERROR "exit-error" App "it ended with a failure of its own"
+        "exit with a code that has no meaning outside the program: unknown"
+        "read the end of its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER";
 }
 
 #[cfg(test)]
@@ -72,11 +210,18 @@ mod tests {
     #[test]
     fn ids_are_unique_words_and_summaries_fit_the_smallest_report() {
         for (i, cause) in ALL.iter().enumerate() {
-            assert!(cause.id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", cause.id);
+            assert!(
+                cause.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
+                "{}",
+                cause.id
+            );
             assert!(ALL.iter().skip(i + 1).all(|other| other.id != cause.id), "{} twice", cause.id);
             assert!(cause.summary.is_ascii() && !cause.summary.contains(['"', '\\']), "{}", cause.summary);
             // 256 bytes of JSON hold the whole cause, the outcome and the exit status.
             assert!(cause.id.len() + cause.summary.len() <= 100, "{}", cause.id);
+            for text in [cause.proof, cause.next] {
+                assert!(text.len() > 10 && text.is_ascii() && !text.contains("; ") && !text.ends_with('.'), "{text}");
+            }
         }
     }
 }

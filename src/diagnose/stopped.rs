@@ -1,15 +1,17 @@
 //! Ends that somebody asked for: a signal that rinit passed on, a key at the terminal, a SIGTERM from inside.
 //!
-//! None of these is ever certain. A signal and an end that follows it are two facts; that the one led to the other
-//! is the likeliest reading, but a program can end by itself in the same moment.
+//! A signal and an end that follows it are two facts. That the one led to the other is the likeliest reading, but a
+//! program can end by itself in the same moment: what is certain here states its proof.
 
 use std::time::Duration;
 
 use super::case::{Case, caught, delivered_as, ignored};
-use super::{Confidence, Diagnosis, registry, wording};
-use crate::evidence::SignalEvent;
+use super::{Confidence, Diagnosis, Note, programs, registry, wording};
+use crate::evidence::death::Executed;
+use crate::evidence::snapshot::Snapshot;
+use crate::evidence::{Fate, SignalEvent};
 use crate::signals::{Origin, Sender, Signo};
-use Confidence::{Likely, Possible};
+use Confidence::{Certain, Likely, Possible};
 
 /// An end this long after a request is no longer plainly its result. Longer than most grace periods.
 const GRACE: Duration = Duration::from_secs(600);
@@ -32,11 +34,7 @@ pub(super) fn from_terminal(case: &Case<'_>) -> Option<Diagnosis> {
     let confidence = if case.since(event) <= AT_ONCE { Likely } else { Possible };
     let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
     let verdict = format!("{program} was ended by {signal} ({status}), {gap} after {key} at the terminal");
-    Some(
-        Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, confidence, verdict)
-            .evidence(case.history(event))
-            .next("nothing, if the key was meant for it"),
-    )
+    Some(Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, confidence, verdict).evidence(case.history(event)))
 }
 
 /// Death by SIGTERM that a process of this container sent to rinit. It can also have got one by another way: likely.
@@ -58,6 +56,71 @@ pub(super) fn terminated_by_process(case: &Case<'_>) -> Option<Diagnosis> {
             .not_known("whether it belongs to an exec session, such as a preStop hook")
             .next(format!("find out why it sent {signal}: {sender}")),
     )
+}
+
+/// Death of a shell, or of another program that runs one behind it, by a signal that rinit passed on to it alone, while a
+/// child that it had then lives on.
+///
+/// Certain: just before there was no handler that could have passed the signal on, it is the only one of its kind, the
+/// zombie holds it as pending (it was sent, not raised by a trap), and the end came at once. Likely: not all of that is known.
+pub(super) fn shell_kept_signal(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal != Signo::KILL)?;
+    let event = case.delivered(signal).filter(|event| matches!(event.fate, Fate::Sent(_)) && !case.evidence.group)?;
+    let snapshot = event.snapshot.as_ref()?;
+    let runner = snapshot.status.name.as_deref().filter(|name| programs::is_runner(name));
+    let exe = case.evidence.executed.as_ref().and_then(Executed::name).filter(|name| programs::is_shell(name));
+    // By its comm, a script has its own name; by its file, a shell may have become another program since.
+    let is_runner = runner.is_some()
+        || (exe.is_some()
+            && snapshot
+                .status
+                .name
+                .as_deref()
+                .is_some_and(|name| programs::same(name, base(&case.evidence.command.program))));
+    let orphaned = case.orphaned(event);
+    let first = orphaned.first().filter(|_| is_runner && snapshot.caught(signal) != Some(true))?;
+    let sent = case.evidence.signals.iter().filter(|event| delivered_as(event) == Some(signal)).count();
+    let proven = snapshot.caught(signal) == Some(false)
+        && (case.pending(signal) == Some(true) && leaves_trace(signal))
+        && case.since(event) <= IMMEDIATE
+        && (sent == 1 && case.all_signals_known());
+    let confidence = if proven { Certain } else { Likely };
+    let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
+    let child = wording::process(first.pid, Some(&first.name));
+    let children = match orphaned.len() {
+        1 => format!("its child {child} got none from rinit and still ran"),
+        more => format!("its {more} children, {child} among them, got none from rinit and still ran"),
+    };
+    let alone = format!("{}the signal reached {program} alone", confidence.hedge());
+    let request = case.request(event);
+    let verdict = format!("{program} was ended by {signal} ({status}) {gap} after {request}: {alone}, {children}");
+    let name = wording::name(&first.name);
+    let next = if exe.is_some() || runner.is_some_and(programs::is_shell) {
+        format!(
+            "let {program} become {name} instead of waiting for it: exec before the command in the script, CMD in exec form ([\"{name}\", ...]). Or rinit -g, which signals all of them"
+        )
+    } else {
+        format!("start {name} itself instead of {program}, or use rinit -g, which signals all of them")
+    };
+    let diagnosis = Diagnosis::new(&registry::SHELL_KEPT_SIGNAL, confidence, verdict);
+    Some(asked(case, diagnosis, event).evidence(case.history(event)).next(next))
+}
+
+fn base(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+/// That a trap has to wait for the command in the foreground, where a shell took its time (bash(1), SIGNALS).
+fn trap_waits(case: &Case<'_>, event: &SignalEvent) -> Option<String> {
+    const NOTICEABLE: Duration = Duration::from_secs(1);
+    let snapshot = event.snapshot.as_ref().filter(|_| case.since(event) >= NOTICEABLE)?;
+    let signal = delivered_as(event).filter(|signal| snapshot.caught(*signal) == Some(true))?;
+    snapshot.status.name.as_deref().filter(|name| programs::is_shell(name))?;
+    let child = snapshot.children.as_ref()?.iter().find(|child| child.is_running())?;
+    let child = wording::process(child.pid, Some(&child.name));
+    Some(format!(
+        "{child} ran then, and a shell runs its trap for {signal} only when the command in its foreground has ended (\"command & wait\" does not block it)"
+    ))
 }
 
 /// Death by a signal that rinit passed on: by the default action, or raised again by the program's own handler.
@@ -92,16 +155,15 @@ pub(super) fn by_passed_on_signal(case: &Case<'_>) -> Option<Diagnosis> {
                 "{program} was ended by {signal} ({status}) {since} after {request}: one possibility is that its own handler raised it again"
             ),
         };
-        let diagnosis = Diagnosis::new(&registry::STOPPED_BY_OWN_HANDLER, confidence, verdict)
-            .evidence(case.history(event))
-            .next("nothing, if a stop was due");
+        let diagnosis =
+            Diagnosis::new(&registry::STOPPED_BY_OWN_HANDLER, confidence, verdict).evidence(case.history(event));
         let diagnosis = match case.pending(signal) {
             Some(false) if leaves_trace(signal) => {
                 diagnosis.evidence(format!("no {signal} was left pending, as it is after a raise()"))
             }
             _ => diagnosis,
         };
-        return Some(asked(diagnosis, event).brief(confidence == Likely && is_stop(signal)));
+        return Some(asked(case, diagnosis, event).brief(confidence == Likely && is_stop(signal)));
     }
     let confidence = match (caught(event, signal), case.pending(signal)) {
         _ if signal == Signo::KILL => within(case, event, AT_ONCE),
@@ -130,7 +192,7 @@ pub(super) fn by_passed_on_signal(case: &Case<'_>) -> Option<Diagnosis> {
             "nothing, if an end was due and the program holds no state. Otherwise handle {signal}, or do not send it"
         )
     };
-    Some(asked(diagnosis, event).next(next))
+    Some(asked(case, diagnosis, event).next(next))
 }
 
 /// Death by SIGTERM that rinit never passed on. Likely if the zombie shows that it was sent to the process: as PID 1
@@ -151,11 +213,7 @@ pub(super) fn terminated_from_inside(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis = diagnosis.ruled_out("the kubelet's own signal and docker stop (they go to PID 1, which is rinit)");
     }
     let others = "another process of this container, an exec session, a process of the host, or the program itself";
-    Some(
-        diagnosis
-            .not_known(format!("the sender: {others}"))
-            .next("look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks"),
-    )
+    Some(diagnosis.not_known(format!("the sender: {others}")))
 }
 
 /// Death by INT or QUIT that rinit did not pass on. With a terminal, the keys go straight to the program; anybody
@@ -189,13 +247,22 @@ pub(super) fn hangup(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// Exit code 128+n after signal n was passed on. A command that the program ran can have died of the same signal,
 /// which a shell passes on as 128+n: likely.
+///
+/// Certain for a JVM, which ends so after its shutdown hooks: it had its handler, it took the signal, it had no child that
+/// can have died of it, and the end came within the grace period.
 pub(super) fn by_own_code(case: &Case<'_>) -> Option<Diagnosis> {
     let signal = Signo::new(i32::from(case.code()?) - 128)?;
     let event = case.delivered(signal).filter(|event| !ignored(event, signal))?;
-    let confidence = within(case, event, if event.origin == Origin::Terminal { AT_ONCE } else { GRACE });
+    if case.left_pending(event) {
+        return None;
+    }
+    let confidence = match within(case, event, if event.origin == Origin::Terminal { AT_ONCE } else { GRACE }) {
+        Likely if is_jvm(case) && took_with_handler(case, event, signal) => Certain,
+        confidence => confidence,
+    };
     let (program, status, since) = (case.program(), case.status(), wording::duration(case.since(event)));
     let request = case.request(event);
-    let stopped = confidence == Likely && is_stop(signal);
+    let stopped = confidence != Possible && is_stop(signal);
     let verdict = if stopped {
         format!("{program} stopped on request: {request}, {since} later it ended with {status}")
     } else {
@@ -208,7 +275,21 @@ pub(super) fn by_own_code(case: &Case<'_>) -> Option<Diagnosis> {
             "nothing, if a stop was due. Where this status counts as a failure: rinit -e {}",
             case.outcome.exit_status()
         ));
-    Some(asked(diagnosis, event).brief(stopped))
+    Some(asked(case, diagnosis, event).brief(stopped))
+}
+
+/// Whether what runs is a JVM by its file; of a script, the file is the shell's.
+fn is_jvm(case: &Case<'_>) -> bool {
+    case.evidence.executed.as_ref().and_then(Executed::name) == Some(b"java")
+}
+
+/// Whether the program had a handler for `signal` and no child just before, and nothing of the signal was left at its end.
+fn took_with_handler(case: &Case<'_>, event: &SignalEvent, signal: Signo) -> bool {
+    let childless = |snapshot: &Snapshot| snapshot.children.as_ref().is_some_and(Vec::is_empty);
+    caught(event, signal) == Some(true)
+        && event.snapshot.as_ref().is_some_and(childless)
+        && case.pending(signal) == Some(false)
+        && case.all_signals_known()
 }
 
 /// Exit 0 after a request to stop. It can have finished by itself in the same moment: likely.
@@ -223,10 +304,8 @@ pub(super) fn cleanly(case: &Case<'_>) -> Option<Diagnosis> {
             "{program} ended with {status}, {since} after {request}: one possibility is that this was the request to stop"
         ),
     };
-    let diagnosis = Diagnosis::new(&registry::STOPPED_CLEANLY, confidence, verdict)
-        .evidence(case.history(event))
-        .next("nothing, if a stop was due");
-    Some(asked(diagnosis, event).brief(confidence == Likely))
+    let diagnosis = Diagnosis::new(&registry::STOPPED_CLEANLY, confidence, verdict).evidence(case.history(event));
+    Some(asked(case, diagnosis, event).brief(confidence == Likely))
 }
 
 /// A failure after a request to stop. It can have failed by itself in the same moment: likely.
@@ -241,10 +320,8 @@ pub(super) fn failed(case: &Case<'_>) -> Option<Diagnosis> {
         Likely => format!("{program} was asked to stop ({request}) and ended {since} later with a failure ({status})"),
         _ => format!("{program} ended with {status}, {since} after {request}: one possibility is that its stop failed"),
     };
-    let diagnosis = Diagnosis::new(&registry::STOP_FAILED, confidence, verdict)
-        .evidence(case.history(event))
-        .next("read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)");
-    Some(asked(diagnosis, event))
+    let diagnosis = Diagnosis::new(&registry::STOP_FAILED, confidence, verdict).evidence(case.history(event));
+    Some(asked(case, diagnosis, event))
 }
 
 /// The last signal that can have been the request to stop, and how surely it was: TERM and INT to every program;
@@ -257,7 +334,8 @@ fn request_to_stop<'a>(case: &Case<'a>) -> Option<(&'a SignalEvent, Confidence)>
         .iter()
         .rev()
         .filter_map(|event| Some((event, delivered_as(event)?)))
-        .filter(|(event, signal)| !ignored(event, *signal))
+        // What it never took is no reason for its end.
+        .filter(|(event, signal)| !ignored(event, *signal) && !case.left_pending(event))
         .partition(|(_, signal)| matches!(*signal, Signo::TERM | Signo::INT));
     let by_key = |event: &SignalEvent| event.origin == Origin::Terminal;
     let stop = stop.into_iter().find(|(event, _)| !by_key(event) || case.since(event) <= AT_ONCE);
@@ -308,7 +386,9 @@ pub(super) fn leaves_trace(signal: Signo) -> bool {
 }
 
 /// Who asked is beyond what PID 1 can see.
-fn asked(diagnosis: Diagnosis, event: &SignalEvent) -> Diagnosis {
+fn asked(case: &Case<'_>, mut diagnosis: Diagnosis, event: &SignalEvent) -> Diagnosis {
+    diagnosis.evidence.extend(trap_waits(case, event));
+    diagnosis.notes.extend(near_grace(case, event));
     match (&event.origin, event.signal) {
         (Origin::Outside, Signo::TERM) => diagnosis
             .not_known("who asked: a rollout, a drain, a failed liveness probe and docker stop send the same signal"),
@@ -317,12 +397,23 @@ fn asked(diagnosis: Diagnosis, event: &SignalEvent) -> Diagnosis {
     }
 }
 
+/// That the stop took nearly as long as those who ask mostly wait before they kill.
+fn near_grace(case: &Case<'_>, event: &SignalEvent) -> Option<Note> {
+    let whose = match case.since(event).as_secs() {
+        8..10 => "docker stop kills after 10 s unless told otherwise (--time, --stop-timeout)",
+        25..30 => "Kubernetes kills after 30 s unless terminationGracePeriodSeconds says otherwise",
+        _ => return None,
+    };
+    let took = wording::duration(case.since(event));
+    let from_outside = matches!(event.origin, Origin::Outside) && case.evidence.is_init;
+    from_outside.then(|| Note { id: "near-grace-period", summary: format!("the stop took {took}, {whose}") })
+}
+
 fn lost_terminal(case: &Case<'_>, signal: Signo, confidence: Confidence) -> Diagnosis {
     let how = if confidence == Likely { "most likely" } else { "one possibility is that" };
     let (program, status, lifetime) = (case.program(), case.status(), case.lifetime());
     let verdict = format!("{program} was ended by {signal} ({status}) {lifetime}: {how} its terminal went away");
     Diagnosis::new(&registry::HANGUP, confidence, verdict)
-        .next("if it was started with a terminal (-t), start it without one, or let it handle SIGHUP")
 }
 
 fn sender_words(sender: &Sender) -> String {

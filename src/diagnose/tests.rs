@@ -1,13 +1,17 @@
 //! Every rule from a table, then everything that can be enumerated.
 
 mod memory;
+mod stopping;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::evidence::death::Executed;
 use crate::evidence::files::{Candidate, FileFacts, Inspection};
+use crate::evidence::language::Language;
 use crate::evidence::process::{Process, Status};
+use crate::evidence::snapshot::Snapshot;
 use crate::evidence::{Command, Fate, SignalEvent, Usage};
 use crate::outcome::{Stage, StartError};
 use crate::signals::{Origin, Sender, SignalSet, Signo};
@@ -58,21 +62,25 @@ pub(crate) fn event(signal: Signo, before_end: u64) -> SignalEvent {
     SignalEvent { signal, origin: Origin::Outside, at, fate: Fate::Sent(signal), snapshot: None }
 }
 
+fn seen(status: Status) -> Option<Snapshot> {
+    Some(Snapshot { status, ..Snapshot::default() })
+}
+
 fn handled(mut event: SignalEvent) -> SignalEvent {
     let caught = Some(SignalSet(0).with(event.signal));
-    event.snapshot = Some(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
+    event.snapshot = seen(Status { caught, ignored: Some(SignalSet(0)), ..Status::default() });
     event
 }
 
 fn unhandled(mut event: SignalEvent) -> SignalEvent {
     let none = Some(SignalSet(0));
-    event.snapshot = Some(Status { caught: none, ignored: none, ..Status::default() });
+    event.snapshot = seen(Status { caught: none, ignored: none, ..Status::default() });
     event
 }
 
 fn not_heeded(mut event: SignalEvent) -> SignalEvent {
     let ignored = Some(SignalSet(0).with(event.signal));
-    event.snapshot = Some(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
+    event.snapshot = seen(Status { caught: Some(SignalSet(0)), ignored, ..Status::default() });
     event
 }
 
@@ -436,22 +444,162 @@ fn exited() -> Vec<Row> {
             "0.2 s later with a failure (exit status 3)",
         ),
         (Exited(2), got(python(), event(quit, 200)), "stop-failed", Possible, "one possibility"),
-        (Exited(2), got(python(), event(usr1, 200)), "exit-error", Unknown, "SIGUSR1 from outside"),
+        (Exited(5), got(python(), event(usr1, 200)), "exit-error", Unknown, "SIGUSR1 from outside"),
         (Exited(137), got(python(), event(term, 200)), "stop-failed", Likely, "exit status 137"),
         (Exited(0), python(), "completed", Certain, "no signal came through rinit"),
         (Exited(0), omitted(python()), "completed", Likely, "other signals"),
         (Exited(0), leaving(&[(9, 1, b'S'), (10, 9, b'S')]), "completed", Certain, "left 2 processes running"),
         (Exited(137), python(), "descendant-killed", Possible, "SIGKILL"),
         (Exited(192), python(), "descendant-killed", Possible, "SIGRTMAX"),
+        (Exited(145), python(), "exit-error", Unknown, "what 145 means to python3"),
         (Exited(1), python(), "exit-error", Unknown, "python3 exited with status 1 after 3m12s"),
-        (Exited(128), python(), "exit-error", Unknown, "what 128 means to python3"),
         (Exited(193), python(), "exit-error", Unknown, "193"),
-        (Exited(255), python(), "exit-error", Unknown, "255"),
     ]
 }
 
+/// Ran as `argv0`, and was called `comm` at its end.
+fn named(argv0: &str, comm: &str) -> Evidence {
+    let mut evidence = ran(argv0.as_bytes());
+    evidence.zombie.as_mut().unwrap().name = Some(comm.as_bytes().to_vec());
+    evidence
+}
+
+fn executed(argv0: &str, comm: &str, exe: &str) -> Evidence {
+    let mut evidence = named(argv0, comm);
+    evidence.executed = Some(Executed { exe: Some(exe.as_bytes().to_vec()), directory: None });
+    evidence
+}
+
+fn written_in(language: Language, seconds: u64) -> Evidence {
+    let mut evidence = named("/app/server", "server");
+    evidence.language = Some(language);
+    evidence.duration = Duration::from_secs(seconds);
+    evidence
+}
+
+/// Codes with a meaning, of programs by their names, by what they are made of, and of anybody.
+fn codes() -> Vec<Row> {
+    use Outcome::Exited;
+    let of = |argv0, code: u8| (Exited(code), named(argv0, argv0));
+    let row =
+        |(outcome, evidence): (Outcome, Evidence), id, confidence, fact| (outcome, evidence, id, confidence, fact);
+    vec![
+        row(of("bash", 2), "shell-syntax-error", Possible, "or its last command ended with 2"),
+        row(of("dash", 2), "shell-syntax-error", Possible, "one possibility is that its script has a syntax error"),
+        row(
+            of("bash", 126),
+            "command-not-executable-in-script",
+            Likely,
+            "most likely a command of its script was found",
+        ),
+        row(of("sh", 127), "command-not-found-in-script", Likely, "was not found"),
+        row(of("bash", 1), "exit-error", Unknown, "under set -e"),
+        row(of("bash", 254), "runtime-specific", Possible, "could not fork"),
+        row(of("bash", 137), "descendant-killed", Likely, "most likely a command it ran was ended by SIGKILL"),
+        row(of("dash", 141), "descendant-killed", Likely, "pipefail"),
+        row(of("entry.sh", 127), "command-not-found-in-script", Possible, "a library that it needs"),
+        row(of("python3.11", 1), "exit-error", Unknown, "uncaught exception"),
+        row(of("python3", 2), "usage-error", Likely, "Python could not open the script"),
+        row(of("python3", 120), "runtime-specific", Likely, "most likely Python could not write out stdout"),
+        row(of("python3", 101), "exit-error", Unknown, "what 101 means"),
+        row(of("gunicorn", 3), "runtime-specific", Likely, "failed to boot"),
+        row(of("node", 9), "usage-error", Likely, "NODE_OPTIONS"),
+        row(of("node", 13), "runtime-specific", Likely, "never settled"),
+        row(of("npm", 254), "runtime-specific", Likely, "package.json"),
+        row(of("java", 3), "runtime-specific", Possible, "OutOfMemoryError"),
+        row(of("java", 143), "runtime-specific", Possible, "none came through rinit"),
+        row(of("java", 78), "runtime-specific", Possible, "vm.max_map_count"),
+        row(of("dotnet", 137), "runtime-specific", Likely, "could not be initialised"),
+        row(of("dotnet", 150), "runtime-specific", Likely, "is not installed"),
+        row(of("php", 255), "status-255", Likely, "parse error"),
+        row(of("php-fpm8.2", 78), "sysexits", Likely, "php-fpm -t"),
+        row(of("perl", 255), "status-255", Likely, "died with a message"),
+        row(of("perl", 13), "runtime-specific", Possible, "errno was EACCES (Permission denied)"),
+        row(of("timeout", 124), "timeout-expired", Likely, "the time was up"),
+        row(of("env", 125), "wrapper-failed", Likely, "it failed itself"),
+        row(of("env", 127), "command-not-found-in-script", Likely, "was not found"),
+        row(of("xargs", 123), "runtime-specific", Likely, "a command that it ran failed"),
+        row(of("curl", 7), "runtime-specific", Likely, "localhost means this container"),
+        row(of("mongod", 48), "runtime-specific", Likely, "could not listen"),
+        row(of("apt-get", 100), "runtime-specific", Likely, "E:"),
+        row(of("git", 128), "exit-128", Likely, "safe.directory"),
+        row(of("app", 2), "usage-error", Possible, "one possibility is that its arguments were refused"),
+        row(of("app", 64), "sysexits", Possible, "64 is EX_USAGE in sysexits.h"),
+        row(of("app", 78), "sysexits", Possible, "EX_CONFIG"),
+        row(of("app", 101), "rust-panic", Possible, "one possibility is that it is a Rust program"),
+        row(of("app", 124), "timeout-expired", Possible, "passed on"),
+        row(of("app", 125), "wrapper-failed", Possible, "one possibility"),
+        row(of("app", 126), "command-not-executable-in-script", Possible, "Exec format error"),
+        row(of("app", 128), "exit-128", Possible, "git"),
+        row(of("app", 255), "status-255", Possible, "-1"),
+        // What it was started as says less than what it was called at its end, and never more than possible.
+        row((Exited(124), named("sh", "timeout")), "timeout-expired", Likely, "name at its end was timeout"),
+        row((Exited(9), named("node", "worker")), "usage-error", Possible, "started as node, its process name"),
+        row(
+            (Exited(9), executed("node", "MainThread", "/usr/bin/node")),
+            "usage-error",
+            Likely,
+            "interpreter, is node",
+        ),
+        row((Exited(9), executed("x", "MainThread", "/usr/bin/node")), "usage-error", Likely, "interpreter, is node"),
+        row((Exited(9), executed("x", "y", "/usr/bin/node")), "usage-error", Possible, "as node, its process name"),
+        row(
+            (Exited(127), executed("/app/entry.sh", "entry.sh", "/usr/bin/dash")),
+            "command-not-found-in-script",
+            Likely,
+            "its script's interpreter, is dash",
+        ),
+        row((Exited(137), executed("/a/b", "b", "/bin/busybox")), "descendant-killed", Likely, "is busybox"),
+        // A script that has become another program is none any more, and busybox is what it is called.
+        row((Exited(137), executed("/a/b", "app", "/bin/dash")), "descendant-killed", Possible, "a code of its own"),
+        row((Exited(137), executed("timeout", "timeout", "/bin/busybox")), "descendant-killed", Possible, "of its own"),
+        row((Exited(2), executed("sh", "timeout", "/bin/dash")), "exit-error", Unknown, "what 2 means"),
+        row((Exited(9), opaque(ran(b"/usr/bin/node"))), "usage-error", Possible, "name at its end is not known"),
+        row((Exited(137), opaque(ran(b"bash"))), "descendant-killed", Possible, "or 137 is a code of its own"),
+        row((Exited(2), written_in(Language::Go, 5)), "go-panic", Likely, "Go's linker"),
+        row((Exited(2), written_in(Language::Go, 4)), "go-panic", Possible, "one possibility is that a panic"),
+        row((Exited(101), written_in(Language::Rust, 0)), "rust-panic", Likely, "names Rust's standard library"),
+        row((Exited(2), written_in(Language::Rust, 5)), "usage-error", Possible, "arguments"),
+    ]
+}
+
+#[test]
+fn every_row_of_the_codes_is_found_by_every_name_and_never_surer_than_it_says() {
+    for row in codes::ROWS {
+        for (name, code) in row.who.names().iter().flat_map(|name| row.codes.iter().map(move |code| (name, *code))) {
+            let outcome = Outcome::Exited(code);
+            let found = diagnose(&outcome, &named("/x/start", name));
+            assert_eq!((found.cause.id, found.confidence), (row.cause.id, row.confidence), "{name} {code}");
+            assert!(found.verdict.contains(row.means), "{name} {code}: {}", found.verdict);
+            assert!(found.next == row.next || row.next.is_empty() && found.next == row.cause.next, "{name} {code}");
+            let started = diagnose(&outcome, &named(&format!("/x/{name}"), "other"));
+            assert_eq!(started.cause.id, row.cause.id, "{name} {code}");
+            assert!(matches!(started.confidence, Possible | Unknown), "{name} {code}");
+        }
+    }
+}
+
+#[test]
+fn no_exit_by_itself_is_surer_than_likely_whatever_ran() {
+    let names = codes::ROWS.iter().flat_map(|row| row.who.names()).chain(&["start.sh", "", "\n", "x; y"]);
+    for name in names {
+        for code in 1..=255 {
+            let diagnosis = diagnose(&Outcome::Exited(code), &named("/x/a b", name));
+            assert!(diagnosis.confidence != Certain, "{name} {code}");
+            assert!(diagnosis.verdict.contains(&format!("exited with status {code} ")), "{}", diagnosis.verdict);
+            assert!(!diagnosis.verdict.contains("was killed"), "{}", diagnosis.verdict);
+            let hedged = match diagnosis.confidence {
+                Likely => "most likely ",
+                Possible => "one possibility is that ",
+                _ => "rinit cannot see why",
+            };
+            assert!(diagnosis.verdict.contains(hedged), "{}", diagnosis.verdict);
+        }
+    }
+}
+
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started(), signalled(), exited(), memory::rows()].into_iter().flatten().collect()
+    [not_started(), signalled(), exited(), stopping::rows(), codes(), memory::rows()].into_iter().flatten().collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
@@ -627,7 +775,7 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
 
 #[test]
 fn every_end_has_a_diagnosis_in_plain_lines() {
-    for (outcome, evidence) in everything() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
         let diagnosis = diagnose(&outcome, &evidence);
         let id = diagnosis.cause.id;
         assert!(!diagnosis.verdict.is_empty() && !diagnosis.next.is_empty(), "{id}");
@@ -648,27 +796,36 @@ fn every_end_has_a_diagnosis_in_plain_lines() {
 #[test]
 fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
     const FAULTS: [&str; 6] = ["segfault", "aborted", "bus-error", "illegal-instruction", "trap", "divide-by-zero"];
-    for (outcome, evidence) in everything() {
+    for (outcome, evidence) in everything().into_iter().chain(every_row().into_iter().map(|row| (row.0, row.1))) {
         let diagnosis = diagnose(&outcome, &evidence);
         let (id, verdict) = (diagnosis.cause.id, &diagnosis.verdict);
         match outcome {
             Outcome::Signaled { signal, .. } => {
                 let case = Case { outcome: &outcome, evidence: &evidence };
                 assert!(case.delivered(signal).is_none() || !FAULTS.contains(&id), "{verdict}");
-                let proven = ["seccomp-killed", "oom-container-limit"];
-                assert!(diagnosis.confidence != Certain || proven.contains(&id), "{verdict}");
             }
             Outcome::Exited(_) => {
                 assert!(
                     !verdict.starts_with("python3 was killed") && !verdict.starts_with("python3 was ended"),
                     "{verdict}"
                 );
-                assert!(diagnosis.confidence != Certain || id == "completed", "{verdict}");
             }
             Outcome::NotStarted(_) => assert!(verdict.starts_with("cannot start "), "{verdict}"),
         }
-        if id == "completed" && diagnosis.confidence == Certain {
-            assert!(evidence.signals.is_empty() && evidence.signals_omitted == 0);
+        if diagnosis.confidence == Certain && !matches!(outcome, Outcome::NotStarted(_)) {
+            assert!(stopping::proves(id, &outcome, &evidence), "{verdict}");
         }
+    }
+}
+
+#[test]
+fn the_registry_says_what_makes_a_cause_certain_where_a_rule_is() {
+    let certain = |(outcome, evidence): &(Outcome, Evidence)| {
+        Some(diagnose(outcome, evidence)).filter(|diagnosis| diagnosis.confidence == Certain)
+    };
+    let rows = every_row().into_iter().map(|row| (row.0, row.1));
+    for diagnosis in rows.chain(everything()).filter_map(|end| certain(&end)) {
+        let (id, proof) = (diagnosis.cause.id, diagnosis.cause.proof);
+        assert!(proof.contains("Certain") || proof.contains("nothing else gives"), "{id}: {proof}");
     }
 }

@@ -89,12 +89,12 @@ pub fn name(bytes: &[u8]) -> String {
     }
 }
 
-/// `nginx (pid 12)`; `pid 12, already gone` if nothing else is known.
+/// `nginx (pid 12)`; `pid 12` if nothing else is known: it may be gone, or not to be seen (no /proc, hidepid).
 #[must_use]
 pub fn process(pid: i32, comm: Option<&[u8]>) -> String {
     match comm {
         Some(comm) => format!("{} (pid {pid})", name(comm)),
-        None => format!("pid {pid}, already gone"),
+        None => format!("pid {pid}"),
     }
 }
 

@@ -2,16 +2,26 @@
 //! Whatever could not be read is `None`, never zero.
 
 pub mod cgroup;
+pub mod death;
+pub mod elf;
 pub mod files;
+pub mod language;
+pub mod limits;
 pub mod mountinfo;
 pub mod process;
+pub mod snapshot;
+pub mod sockets;
 
 use std::time::Duration;
 
 use crate::signals::{Origin, Sender, Signo};
 use cgroup::{Memory, Strain};
+use death::{Death, Executed};
+use elf::Elf;
 use files::Inspection;
+use language::Language;
 use process::{Process, Status};
+use snapshot::Snapshot;
 
 /// Everything that is known when PROGRAM has ended.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +32,8 @@ pub struct Evidence {
     pub pid: Option<i32>,
     /// Whether rinit is PID 1 of its namespace.
     pub is_init: bool,
+    /// Whether signals go to PROGRAM's whole process group.
+    pub group: bool,
     /// Start and end as seconds since 1970 UTC.
     pub started: u64,
     /// See `started`.
@@ -36,6 +48,12 @@ pub struct Evidence {
     pub signals_omitted: u64,
     /// /proc/PID/status of the zombie.
     pub zombie: Option<Status>,
+    /// What PROGRAM had become right after its execve(2).
+    pub executed: Option<Executed>,
+    /// More of the zombie, if a signal ended it.
+    pub death: Option<Death>,
+    /// PROGRAM's executable, at a SIGSEGV or SIGBUS.
+    pub elf: Option<Elf>,
     /// Page faults of the children that PROGRAM had waited for; only if SIGKILL ended it.
     pub faults_of_children: Option<u64>,
     /// The memory cgroup, if there is one to be seen.
@@ -48,10 +66,12 @@ pub struct Evidence {
     pub reaped: u64,
     /// Orphans among those that died of SIGKILL.
     pub killed: Killed,
-    /// Processes of the container (as PID 1) or descendants (else) that outlive PROGRAM.
+    /// Processes of the container (as PID 1) or descendants (else) that are there after PROGRAM, zombies included.
     pub left: Option<Vec<Process>>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
     pub inspection: Option<Inspection>,
+    /// What PROGRAM's file was built from; only where it exited with a code of that language's runtime.
+    pub language: Option<Language>,
 }
 
 /// PROGRAM and its arguments.
@@ -107,8 +127,8 @@ pub struct SignalEvent {
     pub at: Duration,
     /// What became of it.
     pub fate: Fate,
-    /// PROGRAM's /proc/PID/status just before; only for signals that may be meant to stop it.
-    pub snapshot: Option<Status>,
+    /// PROGRAM just before; only for the first signals, then once a second.
+    pub snapshot: Option<Snapshot>,
 }
 
 /// What rinit did with a signal.

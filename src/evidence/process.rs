@@ -27,6 +27,8 @@ pub struct Status {
     pub ignored: Option<SignalSet>,
     /// `SigCgt`.
     pub caught: Option<SignalSet>,
+    /// `CapEff`: bit n is capability n (capabilities(7)).
+    pub capabilities: Option<u64>,
     /// `Seccomp`: 0 off, 1 strict, 2 filter, 3 killed by its filter (`SECCOMP_MODE_DEAD`, kernel/seccomp.c).
     pub seccomp: Option<u8>,
 }
@@ -48,6 +50,7 @@ impl Status {
                 b"SigBlk" => status.blocked = set(value),
                 b"SigIgn" => status.ignored = set(value),
                 b"SigCgt" => status.caught = set(value),
+                b"CapEff" => status.capabilities = hexadecimal(value),
                 b"Seccomp" => status.seccomp = number(value),
                 _ => {}
             }
@@ -56,12 +59,16 @@ impl Status {
     }
 }
 
-fn number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
+pub(super) fn number<N: std::str::FromStr>(value: &[u8]) -> Option<N> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 fn set(value: &[u8]) -> Option<SignalSet> {
-    u64::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok().map(SignalSet)
+    hexadecimal(value).map(SignalSet)
+}
+
+fn hexadecimal(value: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok()
 }
 
 /// fs/proc/array.c, `task_state`: the comm with `\n` and `\\` escaped.
@@ -110,7 +117,9 @@ impl Process {
         })
     }
 
-    fn is_running(&self) -> bool {
+    /// A zombie has ended.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         !matches!(self.state, b'Z' | b'X')
     }
 }
@@ -131,7 +140,7 @@ pub fn faults_of_children(stat: &[u8]) -> Option<u64> {
 /// those of other processes.
 #[derive(Debug, Clone, Copy)]
 pub struct Proc {
-    own_pid: i32,
+    pub(super) own_pid: i32,
 }
 
 impl Proc {
@@ -160,7 +169,7 @@ impl Proc {
         read_small(&format!("/proc/{pid}/stat"), faults_of_children)?
     }
 
-    /// Every process here but rinit, zombies left out: what ends with the container when PID 1 exits.
+    /// Every process here but rinit, zombies included: what ends with the container when PID 1 exits.
     #[must_use]
     pub fn others(self) -> Option<Vec<Process>> {
         // kill(2): signal 0 to "every process except process 1" finds whether there is one. Mostly there is none.
@@ -169,38 +178,56 @@ impl Proc {
         }
         let entries = fs::read_dir("/proc").ok()?;
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        Some(self.running(pids.filter(|pid| *pid != self.own_pid)))
+        let others: Vec<i32> = pids.filter(|pid| *pid != self.own_pid).collect();
+        // There is one at least, seen or not.
+        if others.is_empty() { None } else { self.all(&others) }
     }
 
-    /// rinit's descendants, zombies left out: what it leaves behind where it is not PID 1. At most 4,096 are followed.
+    /// rinit's descendants, zombies included: what it leaves behind where it is not PID 1. At most 4,096 are followed.
     #[must_use]
     pub fn descendants(self) -> Option<Vec<Process>> {
-        let mut pids = self.children(self.own_pid)?;
+        let mut pids = self.children_of_thread(self.own_pid, self.own_pid)?;
         let mut next = 0;
         while let Some(pid) = pids.get(next).copied() {
             if pids.len() < 4096 {
-                pids.extend(self.children(pid).unwrap_or_default());
+                pids.extend(self.children_of_thread(pid, pid).unwrap_or_default());
             }
             next += 1;
         }
-        Some(self.running(pids.into_iter()))
+        self.all(&pids)
     }
 
-    fn running(self, pids: impl Iterator<Item = i32>) -> Vec<Process> {
-        pids.filter_map(|pid| self.process(pid)).filter(Process::is_running).collect()
+    /// What is seen is all only where /proc hides nothing.
+    fn all(self, pids: &[i32]) -> Option<Vec<Process>> {
+        if !pids.is_empty() && fs::read("/proc/self/mountinfo").is_ok_and(|table| hides_processes(&table)) {
+            return None;
+        }
+        Some(pids.iter().filter_map(|pid| self.process(*pid)).collect())
     }
 
-    /// /proc/PID/task/PID/children (`CONFIG_PROC_CHILDREN`).
-    fn children(self, pid: i32) -> Option<Vec<i32>> {
-        let text = fs::read(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    /// The state letter of one thread.
+    pub(super) fn thread_state(self, pid: i32, thread: i32) -> Option<u8> {
+        read_small(&format!("/proc/{pid}/task/{thread}/stat"), Process::parse)?.map(|thread| thread.state)
+    }
+
+    /// /proc/PID/task/TID/children (`CONFIG_PROC_CHILDREN`).
+    pub(super) fn children_of_thread(self, pid: i32, thread: i32) -> Option<Vec<i32>> {
+        let text = fs::read(format!("/proc/{pid}/task/{thread}/children")).ok()?;
         Some(text.split(|byte| *byte == b' ').filter_map(number).collect())
     }
 }
 
-/// Reads a file of /proc that is never longer than a page.
-// Inlined, the buffer would be part of main's frame, and that lies under everything while PROGRAM runs.
+/// Whether /proc is mounted with hidepid (proc(5)), by /proc/PID/mountinfo. 0 and off hide nothing.
+fn hides_processes(mountinfo: &[u8]) -> bool {
+    let last = mountinfo.split(|byte| *byte == b'\n').rfind(|line| line.windows(7).any(|part| part == b" /proc "));
+    let mut options = last.unwrap_or_default().split(|byte| matches!(byte, b' ' | b','));
+    options.any(|option| option.strip_prefix(b"hidepid=").is_some_and(|value| !matches!(value, b"0" | b"off")))
+}
+
+/// Reads a file of /proc that is never longer than a page. Not inlined: the buffer must not lie in the frame of the loop
+/// that waits.
 #[inline(never)]
-fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
+pub(super) fn read_small<T>(path: &str, parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut buffer = [0; 4096];
     let length = fs::File::open(path).ok()?.read(&mut buffer).ok()?;
     Some(parse(buffer.get(..length)?))
@@ -214,7 +241,7 @@ mod tests {
     #[test]
     fn status_of_a_zombie() {
         let text = b"Name:\tevil\\nname\\\\\nUmask:\t0022\nState:\tZ (zombie)\nPPid:\t1\nShdPnd:\t0000000000004000\n\
-            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nSeccomp:\t3\nSeccomp_filters:\t1\n";
+            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nCapEff:\t00000000a80425fb\nSeccomp:\t3\nSeccomp_filters:\t1\n";
         let status = Status::parse(text);
         assert_eq!(status.name.as_deref(), Some(&b"evil\nname\\"[..]));
         assert_eq!(status.state, Some(b'Z'));
@@ -222,7 +249,7 @@ mod tests {
         assert!(status.pending.unwrap().contains(Signo::TERM));
         assert!(status.ignored.unwrap().contains(Signo::PIPE));
         assert!(status.caught.unwrap().contains(Signo::new(64).unwrap()));
-        assert_eq!(status.seccomp, Some(3));
+        assert_eq!((status.seccomp, status.capabilities), (Some(3), Some(0xa804_25fb)));
     }
 
     #[test]
@@ -250,6 +277,24 @@ mod tests {
         assert_eq!(process, Process { pid: 42, name: b"a) R 1 (b\n".to_vec(), state: b'S', parent: 7 });
         for broken in [&b""[..], b"42", b"42 (x", b"42 (x)", b"42 (x) S", b"42 (x) S y", b")(", b"x (y) S 1"] {
             assert_eq!(Process::parse(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn hidepid_of_the_mount_that_is_on_top() {
+        let line = |options: &str| format!("5 1 0:63 / /proc rw,nosuid - proc proc {options}\n");
+        let other = "6 5 0:9 /x /proc/acpi ro - tmpfs none ro,hidepid=2\n";
+        for (table, hides) in [
+            (String::new(), false),
+            (line("rw"), false),
+            (line("rw,hidepid=off,gid=5") + other, false),
+            (line("rw,hidepid=0"), false),
+            (line("rw,hidepid=2") + other, true),
+            (line("rw,gid=5,hidepid=invisible"), true),
+            (line("rw,hidepid=ptraceable"), true),
+            (line("rw,hidepid=2") + &line("rw"), false),
+        ] {
+            assert_eq!(hides_processes(table.as_bytes()), hides, "{table}");
         }
     }
 

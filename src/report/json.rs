@@ -6,6 +6,7 @@ use super::Report;
 use super::text::{cut, verdict};
 use crate::diagnose::wording::timestamp;
 use crate::diagnose::{program_label, survivors, went_well};
+use crate::evidence::process::Process;
 use crate::evidence::{Fate, SignalEvent};
 use crate::outcome::Outcome;
 use crate::signals::{Origin, Sender};
@@ -139,15 +140,13 @@ fn object(report: &Report<'_>) -> Object {
         .iter()
         .map(|note| format!("{{\"id\":{},\"summary\":{}}}", string(note.id), string(&note.summary)))
         .collect();
-    let left = survivors(evidence).unwrap_or_default();
-    let left = left
-        .iter()
-        .take(LEFT)
-        .map(|process| {
+    let left = survivors(evidence).map_or(Value::Plain("null".to_owned()), |left| {
+        let process = |process: &&Process| {
             let program = string(&crate::diagnose::wording::name(&process.name));
             format!("{{\"pid\":{},\"program\":{program}}}", process.pid)
-        })
-        .collect();
+        };
+        Value::Array(left.iter().take(LEFT).map(process).collect())
+    });
     Object(vec![
         ("schema", Value::Plain(SCHEMA.to_string())),
         ("cause", Value::Plain(cause(report, &diagnosis.next))),
@@ -173,7 +172,7 @@ fn object(report: &Report<'_>) -> Object {
         ("notes", Value::Array(notes)),
         ("signals", Value::Array(evidence.signals.iter().map(event).collect())),
         ("reaped", Value::Plain(evidence.reaped.to_string())),
-        ("left", Value::Array(left)),
+        ("left", left),
         ("stderr_tail", Value::Array(Vec::new())),
         ("rinit", Value::Plain(string(env!("CARGO_PKG_VERSION")))),
     ])
@@ -230,7 +229,7 @@ fn or_null(value: Option<impl ToString>) -> String {
 }
 
 /// A string of JSON. The text is printable ASCII already, so that only two characters need a backslash.
-fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     let mut written = String::with_capacity(text.len() + 2);
     written.push('"');
     for character in text.chars() {

@@ -15,6 +15,7 @@ use crate::evidence::Evidence;
 use crate::outcome::Outcome;
 pub use escape::escape;
 pub use find::{find_report, is_json};
+pub(crate) use json::string as json_string;
 
 /// Everything that a rendering needs.
 #[derive(Debug)]

@@ -1,5 +1,8 @@
 //! Size limits, whole JSON, and names that try to break out.
 
+#[path = "../../tests/common/schema.rs"]
+mod schema;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -69,7 +72,7 @@ fn grammar(text: &str) -> Vec<&str> {
     let rest: Vec<_> = lines.collect();
     let cause = rest[0].strip_prefix("      cause: ").unwrap();
     let (id, confidence) = cause.split_once(' ').unwrap();
-    assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{text}");
+    assert!(id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'), "{text}");
     assert!(["(certain)", "(likely)", "(possible)", "(unknown)"].contains(&confidence), "{text}");
     let keys: Vec<_> = rest
         .iter()
@@ -151,7 +154,7 @@ fn json_is_whole_within_every_limit() {
     for (outcome, evidence) in cases() {
         let diagnosis = diagnose(&outcome, &evidence);
         let report = Report { outcome, evidence: &evidence, diagnosis: &diagnosis };
-        for limit in (256..=4096).step_by(41) {
+        for limit in (256..=4096).step_by(83) {
             let text = String::from_utf8(report.render(Format::Json, limit)).unwrap();
             assert!(text.len() <= limit, "{limit}: {text}");
             assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text}");
@@ -165,6 +168,15 @@ fn json_is_whole_within_every_limit() {
             if limit >= 1280 {
                 assert_eq!(keys.len(), KEYS.len(), "{limit}: {text}");
             }
+        }
+    }
+}
+
+#[test]
+fn json_is_what_the_schema_says() {
+    for (outcome, evidence) in cases() {
+        for limit in [256, 512, 1024, usize::MAX] {
+            schema::validate(rendered(outcome, &evidence, Format::Json, limit).as_bytes());
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::uio::pread;
+use nix::unistd::{AccessFlags, eaccess};
 
 use crate::cli::TerminationLog as Setting;
 use crate::evidence::mountinfo::Mount;
@@ -39,33 +40,30 @@ enum Message {
         length: usize,
         ends_line: bool,
     },
-    /// It has to stay alone: JSON, a nested rinit's report, or no room left.
+    /// It has to stay alone: JSON, or a nested rinit's report.
     Alone,
 }
 
 impl TerminationLog {
     /// Opens the file before PROGRAM starts, so that nothing that PROGRAM does to the path leads the report elsewhere.
-    /// Without blocking (a FIFO), without following a link, regular files only. `None` where there is none to be had.
-    #[must_use]
-    pub fn open(setting: &Setting, is_init: bool) -> Option<Self> {
+    /// Without blocking (a FIFO), without following a link, regular files only. `None` where none is wanted, or none
+    /// is to be had at a path that nobody named.
+    ///
+    /// # Errors
+    /// Why there is none at the path that was named by hand, for a warning.
+    pub fn open(setting: &Setting, is_init: bool) -> Result<Option<Self>, String> {
         let (path, by_hand) = match setting {
-            Setting::Off => return None,
+            Setting::Off => return Ok(None),
             Setting::Path(path) => (PathBuf::from(path), true),
             Setting::Default => (default_path(is_init), false),
         };
         let log = match Self::open_regular(&path) {
             Ok(file) => Self { file, path },
-            Err(errno) if by_hand => {
-                // Logging has not started yet, and this is the one line that has to be said.
-                super::stderr::log_line(
-                    format!("rinit: warn: no termination log at {}: {}\n", escaped(&path), errno.desc()).as_bytes(),
-                );
-                return None;
-            }
-            Err(_) => return None,
+            Err(errno) if by_hand => return Err(format!("no termination log at {}: {}", escaped(&path), errno.desc())),
+            Err(_) => return Ok(None),
         };
         log.drop_older_report(is_init);
-        Some(log)
+        Ok(Some(log))
     }
 
     fn open_regular(path: &Path) -> Result<File, Errno> {
@@ -117,7 +115,7 @@ impl TerminationLog {
         let (room, newline) = match self.message()? {
             Message::None => (CAPACITY, false),
             Message::Text { length, ends_line } if !only_if_empty => {
-                (CAPACITY.saturating_sub(length + usize::from(!ends_line)), !ends_line)
+                (CAPACITY.saturating_sub(length).saturating_sub(usize::from(!ends_line)), !ends_line)
             }
             Message::Text { .. } | Message::Alone => return Ok(()),
         };
@@ -152,15 +150,14 @@ impl TerminationLog {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 return Ok(match length {
                     0 => Message::None,
-                    1..CAPACITY => Message::Text { length, ends_line: false },
-                    _ => Message::Alone,
+                    _ => Message::Text { length, ends_line: false },
                 });
             }
             Err(errno) => return Err(errno),
         };
         Ok(match content.last() {
             None => Message::None,
-            _ if content.len() >= CAPACITY || is_json(&content) || find_report(&content).is_some() => Message::Alone,
+            _ if is_json(&content) || find_report(&content).is_some() => Message::Alone,
             last => Message::Text { length: content.len(), ends_line: last == Some(&b'\n') },
         })
     }
@@ -206,4 +203,74 @@ fn mounts() -> impl Iterator<Item = Mount> {
         Some(Mount::parse(&line))
     })
     .flatten()
+}
+
+/// The look of `--check`: what would be used and what is in it. Nothing is changed, no writer of a FIFO is woken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The file that reports would go to.
+    pub path: PathBuf,
+    /// Whether it is a mount of its own, as Kubernetes makes it.
+    pub is_mount: bool,
+    /// Whether it can be written, or made where it is missing.
+    pub writable: bool,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in a termination log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// There is no such file.
+    Missing,
+    /// A directory, a FIFO, a symbolic link: rinit takes none of these.
+    NotRegular,
+    /// It cannot be read.
+    Unreadable,
+    /// Nothing.
+    Empty,
+    /// A report of rinit's, perhaps behind a message.
+    Report,
+    /// A message that is JSON.
+    Json,
+    /// Any other message.
+    Message,
+}
+
+impl Look {
+    /// `None` for `off`.
+    #[must_use]
+    pub fn at(setting: &Setting, is_init: bool) -> Option<Self> {
+        let path = match setting {
+            Setting::Off => return None,
+            Setting::Path(path) => PathBuf::from(path),
+            Setting::Default => default_path(is_init),
+        };
+        let is_mount = mounts().any(|mount| mount.mount_point == path.as_os_str().as_bytes());
+        let may_write = |path: &Path| eaccess(path, AccessFlags::W_OK).is_ok();
+        let (writable, content) = match path.symlink_metadata() {
+            Err(error) if errno_of(&error) == Errno::ENOENT => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                (may_write(parent.unwrap_or(Path::new("."))), Content::Missing)
+            }
+            Err(_) => (false, Content::Unreadable),
+            Ok(metadata) if metadata.is_file() => (may_write(&path), Content::of(&path)),
+            Ok(_) => (false, Content::NotRegular),
+        };
+        Some(Self { path, is_mount, writable, content })
+    }
+}
+
+impl Content {
+    fn of(path: &Path) -> Self {
+        let mut content = Vec::new();
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path);
+        match opened.and_then(|file| file.take(CAPACITY as u64).read_to_end(&mut content)) {
+            Err(_) => Self::Unreadable,
+            Ok(0) => Self::Empty,
+            Ok(_) if find_report(&content).is_some() => Self::Report,
+            Ok(_) if is_json(&content) => Self::Json,
+            Ok(_) => Self::Message,
+        }
+    }
 }

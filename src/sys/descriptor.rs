@@ -45,6 +45,15 @@ fn borrow(stdio: RawFd) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(stdio) }
 }
 
+/// The width of the terminal `fd`, in columns; `None` if it is no terminal, or does not know.
+#[must_use]
+pub fn columns(fd: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ (ioctl_tty(2)) fills in a winsize.
+    let done = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    Some(size.ws_col).filter(|columns| done == 0 && *columns > 0)
+}
+
 /// Whether descriptor `fd` is open.
 #[must_use]
 pub fn is_open(fd: RawFd) -> bool {

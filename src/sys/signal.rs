@@ -2,6 +2,7 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
 
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -31,6 +32,18 @@ impl Inherited {
         Self { mask, chld_ignored: old.is_ok_and(|old| matches!(old.handler(), SigHandler::SigIgn)) }
     }
 
+    /// The signals that were blocked.
+    #[must_use]
+    pub fn mask(&self) -> SignalSet {
+        self.mask
+    }
+
+    /// Whether SIGCHLD was ignored.
+    #[must_use]
+    pub fn ignores_chld(&self) -> bool {
+        self.chld_ignored
+    }
+
     /// Gives back what was taken. Allocates nothing: the forked child calls it.
     pub fn give_back(&self) {
         if self.chld_ignored {
@@ -49,6 +62,20 @@ fn set_mask(mask: SignalSet) -> SignalSet {
     // SAFETY: both pointers are to sets of the size that is given.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const mask.0, &raw mut old, SET_SIZE) };
     SignalSet(old)
+}
+
+/// The signals that are ignored. rt_sigaction(2) itself: musl's wrapper cannot name 32 to 34.
+#[must_use]
+pub fn ignored() -> SignalSet {
+    Signo::all().fold(SignalSet::default(), |set, signal| {
+        // The kernel's structure has four words at most; the handler is the first.
+        let mut action = [0_usize; 8];
+        // SAFETY: nothing is set, and what is read fits.
+        let read = unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal.raw(), ptr::null::<usize>(), action.as_mut_ptr(), SET_SIZE)
+        };
+        if read == 0 && action.first() == Some(&libc::SIG_IGN) { set.with(signal) } else { set }
+    })
 }
 
 /// The one descriptor from which rinit reads all signals.
@@ -144,6 +171,19 @@ pub fn queue(pid: i32, signal: Signo, value: u64) -> Result<(), Errno> {
     // SAFETY: the pointer is to a structure of siginfo_t's size.
     let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal.raw(), &raw const info) };
     Errno::result(sent).map(drop)
+}
+
+/// Sends `signal` (TSTP, TTIN or TTOU), whose default action is to stop, to `pid` (0: rinit's group), and lets it stop
+/// rinit. Returns after a SIGCONT, or at once: the kernel stops no process of an orphaned group, because no shell is
+/// there to continue it (setpgid(2)). Says whether the SIGCONT came.
+pub fn stop_by(pid: i32, signal: Signo) -> bool {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler is installed.
+    let _ = Signal::try_from(signal.raw()).and_then(|signal| unsafe { sigaction(signal, &action) });
+    let _ = kill(pid, signal);
+    set_mask(SignalSet(!SignalSet::default().with(signal).0));
+    set_mask(SignalSet::ALL);
+    is_pending(Signo::CONT)
 }
 
 /// Whether `signal` waits to be read.

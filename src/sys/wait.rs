@@ -29,10 +29,13 @@ pub enum Change {
 }
 
 impl Change {
-    /// Whether SIGKILL ended it.
+    /// The signal that ended it, if one did.
     #[must_use]
-    pub fn is_kill(self) -> bool {
-        matches!(self, Self::Signaled { signal: Signo::KILL, .. })
+    pub fn signal(self) -> Option<Signo> {
+        match self {
+            Self::Signaled { signal, .. } => Some(signal),
+            Self::Exited(_) | Self::Stopped(_) | Self::Continued => None,
+        }
     }
 
     /// Reads a status word (include/linux/wait.h; wait(2)). `None` for the words that the kernel does not make.
@@ -51,36 +54,46 @@ impl Change {
     }
 }
 
-/// The pid of a child that has changed state, if there is one. The change stays: /proc/PID still reads, and
-/// [`collect`] takes it.
+/// A child that has changed state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peeked {
+    /// Its pid.
+    pub pid: i32,
+    /// How it ended; `None` if it was only stopped.
+    pub end: Option<Change>,
+}
+
+/// A child that has changed state, if there is one. The change stays: /proc/PID still reads, and [`collect`] takes it.
 #[must_use]
-pub fn peek() -> Option<i32> {
+pub fn peek() -> Option<Peeked> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the pointer is to a siginfo_t. waitid(2) with WNOHANG leaves it as it is, all zero, if there is nothing.
     let result = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) };
-    // SAFETY: all zero is a valid siginfo_t, and si_pid is in the part that SIGCHLD fills.
-    let pid = unsafe { info.assume_init_ref().si_pid() };
-    (result == 0 && pid != 0).then_some(pid)
-}
-
-/// How child `pid` has ended, if it has. The zombie stays, as with [`peek`].
-#[must_use]
-pub fn end_of(pid: i32) -> Option<Change> {
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-    let (id, options) = (libc::id_t::try_from(pid).ok()?, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT);
-    // SAFETY: the pointer is to a siginfo_t.
-    let result = unsafe { libc::waitid(libc::P_PID, id, info.as_mut_ptr(), options) };
-    // SAFETY: all zero is a valid siginfo_t, and si_status is in the part that SIGCHLD fills.
-    let (code, status) = unsafe { (info.assume_init_ref().si_code, info.assume_init_ref().si_status()) };
-    match code {
-        _ if result != 0 => None,
+    // SAFETY: all zero is a valid siginfo_t, and both fields are in the part that SIGCHLD fills.
+    let (code, pid, status) = unsafe {
+        let info = info.assume_init_ref();
+        (info.si_code, info.si_pid(), info.si_status())
+    };
+    let end = match code {
         libc::CLD_EXITED => u8::try_from(status).ok().map(Change::Exited),
         libc::CLD_KILLED | libc::CLD_DUMPED => {
             Signo::new(status).map(|signal| Change::Signaled { signal, core_dumped: code == libc::CLD_DUMPED })
         }
         _ => None,
-    }
+    };
+    (result == 0 && pid != 0).then_some(Peeked { pid, end })
+}
+
+/// Whether SIGCONT has continued child `pid` since its last stop. Says it once.
+#[must_use]
+pub fn was_continued(pid: i32) -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WCONTINUED | libc::WNOHANG;
+    // SAFETY: the pointer is to a siginfo_t. waitid(2) with WNOHANG leaves it as it is, all zero, if there is nothing.
+    let result = unsafe { libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), options) };
+    // SAFETY: all zero is a valid siginfo_t, and si_pid is in the part that SIGCHLD fills.
+    result == 0 && unsafe { info.assume_init_ref().si_pid() } == pid
 }
 
 /// Takes the change of child `pid`, and with its end the zombie.

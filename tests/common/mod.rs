@@ -10,13 +10,15 @@
 //!
 //! `TEST_RINIT=/path/to/binary` runs the same tests against another init.
 #![allow(dead_code, unsafe_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::print_stderr, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 pub mod proc;
+mod report;
 mod running;
 mod spawn;
 
 use std::ffi::{CString, OsStr, OsString};
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
@@ -61,7 +63,7 @@ enum Step {
     Fd(i32, OwnedFd),
     Close(i32),
     Uid(u32),
-    Hide(CString),
+    Mount { source: CString, target: CString, kind: CString, flags: u64, options: CString },
 }
 
 /// A run to be.
@@ -115,7 +117,7 @@ impl Rinit {
         match allowed {
             Ok(()) => Some(Self::new(Mode::UnprivilegedInit)),
             Err(why) if std::env::var_os("CI").is_none() => {
-                eprintln!("SKIPPED: no user namespace here: {why}");
+                skipped(&format!("no user namespace here: {why}"));
                 None
             }
             Err(why) => panic!("no user namespace here: {why}"),
@@ -201,10 +203,35 @@ impl Rinit {
         self.step(Step::Uid(uid))
     }
 
-    /// An empty file system over `directory`; for PID 1, which has mounts of its own.
+    /// An empty file system over `directory`.
     pub fn hide(self, directory: &str) -> Self {
-        assert!(self.mode != Mode::Subreaper, "that would hide it from everybody");
-        self.step(Step::Hide(CString::new(directory).unwrap()))
+        self.tmpfs(directory, "")
+    }
+
+    /// Mounts the file or directory `source` at `target`, in the mount namespace of this PID 1 alone.
+    pub fn bind(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
+        self.mount(source.as_ref(), target.as_ref(), "", libc::MS_BIND | libc::MS_REC, "")
+    }
+
+    pub fn bind_read_only(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
+        let flags = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
+        let target = target.as_ref();
+        self.bind(source, target).mount(Path::new("none"), target, "", flags, "")
+    }
+
+    pub fn tmpfs(self, target: impl AsRef<Path>, options: &str) -> Self {
+        self.mount(Path::new("none"), target.as_ref(), "tmpfs", 0, options)
+    }
+
+    pub fn noexec_tmpfs(self, target: impl AsRef<Path>) -> Self {
+        self.mount(Path::new("none"), target.as_ref(), "tmpfs", libc::MS_NOEXEC, "")
+    }
+
+    fn mount(self, source: &Path, target: &Path, kind: &str, flags: u64, options: &str) -> Self {
+        assert!(self.mode != Mode::Subreaper, "a plain child has the mounts of the test");
+        let c = |bytes: &[u8]| CString::new(bytes).unwrap();
+        let [source, target] = [source, target].map(|path| c(path.as_os_str().as_bytes()));
+        self.step(Step::Mount { source, target, kind: c(kind.as_bytes()), flags, options: c(options.as_bytes()) })
     }
 
     /// A new session for the plain child too.
@@ -325,12 +352,18 @@ pub fn nonblocking(fd: &impl AsRawFd, on: bool) {
     assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) }, 0, "F_SETFL");
 }
 
+/// Not by eprintln!, which the test harness keeps to itself when the test passes.
+fn skipped(why: &str) {
+    let test = std::thread::current();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {}: {why}", test.name().unwrap_or(""));
+}
+
 /// Whether the tests run as root of the machine or of a container: some states cannot be set up without.
 /// Says so loudly where not.
 pub fn is_root(what: &str) -> bool {
     let root = unsafe { libc::geteuid() } == 0;
     if !root {
-        eprintln!("SKIPPED, needs root: {what}");
+        skipped(&format!("needs root: {what}"));
     }
     root
 }

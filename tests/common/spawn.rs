@@ -192,8 +192,8 @@ unsafe fn in_child(plan: &Plan, steps: &[Step]) -> ! {
                 Step::Fd(number, file) => libc::dup2(file.as_raw_fd(), *number),
                 Step::Close(number) => libc::close(*number),
                 Step::Uid(uid) => become_user(*uid),
-                Step::Hide(path) => {
-                    libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), libc::MS_RDONLY, ptr::null())
+                Step::Mount { source, target, kind, flags, options } => {
+                    libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), *flags, options.as_ptr().cast())
                 }
             };
             check(plan, 8, result);

@@ -24,6 +24,11 @@ const SIGPWR_: i32 = libc::SIGPWR;
 static UNTIL: AtomicI32 = AtomicI32::new(0);
 static CHILD: AtomicI32 = AtomicI32::new(0);
 
+/// So that nothing survives a test whose rinit is killed.
+fn die_with_parent() {
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
 pub fn listen(options: &[&str]) -> i32 {
     let has = |name| options.contains(&name);
     let until = options.iter().find_map(|o| o.strip_prefix("until="));
@@ -32,6 +37,7 @@ pub fn listen(options: &[&str]) -> i32 {
         raw::print("no setuid here");
         return 1;
     }
+    die_with_parent();
     let mut hooked = (!has("raw")).then(|| SignalsInfo::<WithOrigin>::new(HOOKED).unwrap());
     // The C library's return code, for the signals that it refuses.
     unsafe { libc::signal(64, handler as *const () as usize) };
@@ -51,6 +57,7 @@ pub fn listen(options: &[&str]) -> i32 {
         let mut ends = [0; 2];
         unsafe { libc::pipe(ends.as_mut_ptr()) };
         if raw::fork() == 0 {
+            die_with_parent();
             // With the parent's handlers, which write for themselves.
             CHILD.store(1, Ordering::Relaxed);
             raw::write(ends[1], "!");
@@ -64,6 +71,7 @@ pub fn listen(options: &[&str]) -> i32 {
         // The leader of a group cannot make another one, only go into it.
         let other = raw::fork();
         if other == 0 {
+            die_with_parent();
             loop {
                 unsafe { libc::pause() };
             }

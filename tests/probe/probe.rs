@@ -13,7 +13,7 @@ mod state;
 
 use std::ffi::{CStr, c_char, c_int};
 
-const USAGE: &str = "probe: listen|state|exit|die|hold|orphans|leave|parent|noreap|eat|storm|contain";
+const USAGE: &str = "probe: listen|state|exit|die|hold|orphans|leave|daemonise|seccomp|parent|noreap|eat|storm|contain";
 
 /// An exit status that no test expects otherwise: it lived on.
 pub const SURVIVED: c_int = 77;
@@ -31,6 +31,8 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         ["hold"] => processes::hold(),
         ["orphans", count] => processes::orphans(count.parse().unwrap()),
         ["leave", count] => processes::leave(count.parse().unwrap()),
+        ["daemonise"] => processes::daemonise(),
+        ["seccomp"] => processes::seccomp(),
         ["parent", ..] => processes::parent(&args[2..]),
         ["eat", mib, pause, status] => {
             memory::eat(mib.parse().unwrap(), pause.parse().unwrap(), status.parse().unwrap())

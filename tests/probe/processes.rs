@@ -74,6 +74,37 @@ pub fn leave(count: usize) -> i32 {
     3
 }
 
+/// Goes to the background as daemon(3) does: status 0, and a process of its name that lives on.
+pub fn daemonise() -> i32 {
+    if raw::fork() == 0 {
+        unsafe { libc::setsid() };
+        hold();
+    }
+    0
+}
+
+/// Makes the call that its own filter kills for: getppid(2).
+pub fn seccomp() -> i32 {
+    const NUMBER: u32 = 0;
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let [jump, end] =
+        [libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, libc::BPF_RET | libc::BPF_K].map(|code| code as u16);
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut steps = [
+        step(load, 0, 0, NUMBER),
+        step(jump, 0, 1, libc::SYS_getppid as u32),
+        step(end, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
+        step(end, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter), 0);
+        libc::getppid();
+    }
+    SURVIVED
+}
+
 /// Starts a program and waits for neither it nor its end.
 pub fn parent(command: &[&CStr]) -> i32 {
     start(command);
