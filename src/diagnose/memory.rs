@@ -142,17 +142,6 @@ pub(super) fn no_oom_kill(case: &Case<'_>) -> Option<String> {
     none.then(|| "the kernel counts no OOM kill since the machine booted".to_owned())
 }
 
-/// OOM kills elsewhere on the machine; how that ranks this container.
-pub(super) fn hints(case: &Case<'_>) -> Vec<String> {
-    let mut hints = Vec::new();
-    let here = case.evidence.memory.as_ref().and_then(|memory| memory.after.oom_kill);
-    if let (Some(all), Some(0)) = (case.evidence.killer.on_machine.filter(|all| *all > 0), here) {
-        hints.push(format!("OOM kills of the whole machine since it booted: {all}, none of them in this cgroup"));
-    }
-    hints.extend(quality_of_service(case));
-    hints
-}
-
 /// Side facts, whatever the cause is.
 pub(super) fn complete(case: &Case<'_>, diagnosis: &mut Diagnosis) {
     let failed = case.start_error().is_none() && *case.outcome != Outcome::Exited(0);
@@ -340,7 +329,7 @@ fn tmpfs(memory: &Memory) -> Option<String> {
 }
 
 /// Only Kubernetes sets these numbers to these ends (pkg/kubelet/qos/policy.go).
-fn quality_of_service(case: &Case<'_>) -> Option<String> {
+pub(super) fn quality_of_service(case: &Case<'_>) -> Option<String> {
     let score = case.evidence.killer.score_adj.filter(|score| *score != 0)?;
     let class = match score {
         _ if !case.evidence.killer.kubernetes => return Some(format!("oom_score_adj {score}")),

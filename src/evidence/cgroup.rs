@@ -158,7 +158,13 @@ impl Baseline {
         }
         // The place was a guess, and if another one is right, so are other numbers.
         let covered = |membership: &Membership| membership.place(own_pid).is_some_and(|other| place.covers(&other));
-        if !Membership::own(b"memory").as_ref().is_some_and(covered) || !program.is_none_or(covered) {
+        // v1 shows a zombie in the root (kernel/cgroup/cgroup.c, `proc_cgroup_show`) and counts no cgroup below: if there
+        // is one, PROGRAM may have been killed there.
+        let program_is_covered = program.is_none_or(|program| match place.version {
+            Version::V1 => !place.has_cgroups_below(),
+            Version::V2 => covered(program),
+        });
+        if !Membership::own(b"memory").as_ref().is_some_and(covered) || !program_is_covered {
             return None;
         }
         memory.add_usage(place);
