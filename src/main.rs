@@ -15,6 +15,7 @@ use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::diagnose;
 use rinit::evidence::files::Inspection;
+use rinit::evidence::limits::StartLimits;
 use rinit::evidence::process::Proc;
 use rinit::evidence::{self, Evidence};
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
@@ -239,6 +240,9 @@ impl Run {
         let words: Vec<Vec<u8>> = self.arguments.from(self.program).map(|word| word.to_bytes().to_vec()).collect();
         let evidence = &mut self.evidence;
         evidence.ended = seconds_since_1970();
+        if let Outcome::NotStarted(_) = outcome {
+            evidence.start_limits = Some(StartLimits::read(&words));
+        }
         evidence.command = evidence::Command {
             program: words.first().cloned().unwrap_or_default(),
             arguments: words.len().saturating_sub(1),
@@ -249,7 +253,8 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection = Some(Inspection::of(candidates, search_path, &directory.unwrap_or_default()));
+            let program = &evidence.command.program;
+            evidence.inspection = Some(Inspection::of(program, candidates, search_path, directory.as_deref()));
         }
         let diagnosis = diagnose(&outcome, evidence);
         if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {

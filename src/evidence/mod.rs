@@ -1,14 +1,22 @@
 //! What rinit saw. Collectors fill this in, `diagnose` reads it; nothing here knows what it means.
 //! Whatever could not be read is `None`, never zero.
 
+pub mod content;
+pub mod elf;
 pub mod files;
+pub mod limits;
 pub mod mountinfo;
+pub mod near;
 pub mod process;
+pub mod shebang;
+pub mod user;
+pub mod walk;
 
 use std::time::Duration;
 
 use crate::signals::{Origin, Signo};
 use files::Inspection;
+use limits::StartLimits;
 use process::{Process, Status};
 
 /// Everything that is known when PROGRAM has ended.
@@ -40,6 +48,8 @@ pub struct Evidence {
     pub left: Option<Vec<Process>>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
     pub inspection: Option<Inspection>,
+    /// What may have been too small for the start; only when there was none.
+    pub start_limits: Option<StartLimits>,
 }
 
 /// PROGRAM and its arguments.
