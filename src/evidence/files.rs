@@ -130,9 +130,7 @@ impl Inspection {
             elsewhere = find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), name);
         }
         if is_missing && elsewhere.is_none() {
-            elsewhere = first_word(name).and_then(|word| {
-                if word.contains(&b'/') { find([&b""[..]].into_iter(), word) } else { find(directories(), word) }
-            });
+            elsewhere = first_word(name).and_then(|word| find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), word));
         }
         let interpreter = candidates.iter().flat_map(|candidate| &candidate.needs).find_map(|(role, target)| {
             let missing = *role == Role::Interpreter && target.file.is_err();

@@ -62,6 +62,7 @@ enum Step {
     Close(i32),
     Uid(u32),
     Hide(CString),
+    Remount(CString, u64),
 }
 
 /// A run to be.
@@ -205,6 +206,12 @@ impl Rinit {
     pub fn hide(self, directory: &str) -> Self {
         assert!(self.mode != Mode::Subreaper, "that would hide it from everybody");
         self.step(Step::Hide(CString::new(directory).unwrap()))
+    }
+
+    /// `directory` as a mount of its own with these flags (`libc::MS_NOEXEC`); for PID 1.
+    pub fn remount(self, directory: impl AsRef<Path>, flags: u64) -> Self {
+        assert!(self.mode != Mode::Subreaper, "that would change it for everybody");
+        self.step(Step::Remount(CString::new(directory.as_ref().as_os_str().as_bytes()).unwrap(), flags))
     }
 
     /// A new session for the plain child too.

@@ -195,6 +195,11 @@ unsafe fn in_child(plan: &Plan, steps: &[Step]) -> ! {
                 Step::Hide(path) => {
                     libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), libc::MS_RDONLY, ptr::null())
                 }
+                Step::Remount(path, flags) => {
+                    let path = path.as_ptr();
+                    check(plan, 8, libc::mount(path, path, ptr::null(), libc::MS_BIND, ptr::null()));
+                    libc::mount(ptr::null(), path, ptr::null(), libc::MS_REMOUNT | libc::MS_BIND | flags, ptr::null())
+                }
             };
             check(plan, 8, result);
         }

@@ -245,8 +245,11 @@ pub(in super::super) fn wrong_architecture(case: &Case<'_>) -> Option<Diagnosis>
     let is_companion =
         matches!((native, header.machine), (elf::EM_X86_64, elf::EM_386) | (elf::EM_AARCH64, elf::EM_ARM))
             || (native == header.machine && !header.wide && is_64_bit(machine));
-    let confidence = if is_companion {
+    let is_whole = elf_of(facts)?.end.is_some_and(|end| end > 0 && end <= facts.size);
+    let confidence = if is_companion && is_whole {
         Likely
+    } else if is_companion {
+        return None;
     } else if header.machine != native {
         Certain
     } else {

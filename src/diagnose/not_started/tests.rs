@@ -360,7 +360,13 @@ fn permissions() -> Vec<Row> {
         (refused(EACCES), one(path, 1000, Ok(0o100_700), None), "not-executable", Certain, "for this user"),
         (refused(EACCES), owned(0o100_700, true), "not-executable", Likely, "access control list"),
         (refused(EACCES), owned(0o100_755, false), "not-executable", Likely, "security module"),
-        (refused(EACCES), with(owned(0o100_755, false), |i| i.user.effective = None), "not-executable", Possible, "capabilities"),
+        (
+            refused(EACCES),
+            with(owned(0o100_755, false), |i| i.user.effective = None),
+            "not-executable",
+            Possible,
+            "capabilities",
+        ),
         (refused(EACCES), one(path, 0, Ok(0o100_110), None), "denied-by-security-module", Possible, "mode 0110"),
         (refused(EACCES), one(path, 0, Ok(0o10_777), None), "not-executable", Certain, "is a FIFO"),
         (
