@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -14,10 +14,11 @@ use nix::unistd::getpid;
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::{diagnose, public_part, wording};
-use rinit::evidence::elf::Elf;
+use rinit::evidence::elf::Executable;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
+use rinit::evidence::start_limits::StartLimits;
 use rinit::evidence::{self, Evidence};
 use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
@@ -272,6 +273,9 @@ impl Run {
         let words: Vec<Vec<u8>> = self.arguments.from(self.program).map(|word| word.to_bytes().to_vec()).collect();
         let evidence = &mut self.evidence;
         evidence.ended = seconds_since_1970();
+        if let Outcome::NotStarted(_) = outcome {
+            evidence.start_limits = Some(StartLimits::read(&words));
+        }
         evidence.command = evidence::Command {
             program: words.first().cloned().unwrap_or_default(),
             arguments: words.len().saturating_sub(1),
@@ -282,8 +286,8 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection =
-                Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
+            let program = &evidence.command.program;
+            evidence.inspection = Some(Inspection::of(program, candidates, search_path, directory.as_deref()));
         }
         // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
         if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
@@ -295,7 +299,7 @@ impl Run {
             let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
             match outcome {
                 Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
-                _ => evidence.elf = exe.and_then(|exe| Elf::read(&exe)),
+                _ => evidence.elf = exe.and_then(|exe| Executable::read(&exe)),
             }
         }
         let diagnosis = diagnose(&outcome, evidence);
