@@ -191,6 +191,8 @@ fn paths_that_lead_nowhere() {
         (&"n".repeat(256), (NOT_EXECUTABLE, "name-too-long", "certain", "255 bytes")),
         (&"n/".repeat(2100), (NOT_EXECUTABLE, "name-too-long", "certain", "4,095")),
     ]);
+    let run = Rinit::as_init().env("PATH", image.path("app"));
+    image.check(run, "dangling", (NOT_FOUND, "dangling-symlink", "certain", "is a link to ../gone/server"));
     // A path from the working directory.
     let run = Rinit::as_init().cwd(image.path("app"));
     image.check(run, "./start.sh", missing("startup.sh among them"));
@@ -503,6 +505,9 @@ fn arguments_and_environment_that_are_too_large() {
     let ended = run(fits).unwrap().wait();
     let words = ended.assert_code(NOT_EXECUTABLE).stderr();
     assert!(words.contains("cause: arguments-too-large (certain)"), "{words}");
-    assert!(words.contains("8 variables, the largest is ") && words.contains("may have 256 KiB here"), "{words}");
+    assert!(
+        words.contains("8 variables, the largest is ") && words.contains("may have at most 256 KiB here"),
+        "{words}"
+    );
     assert!(!words.contains("vvv"), "{words}");
 }

@@ -1,8 +1,8 @@
 //! The program's name leads to no file.
 
 use super::{
-    Case, Certain, Diagnosis, Inspection, Likely, candidates, failed, found, gave, inspection, is_absent, is_bare,
-    registry, shows_path, wording,
+    Candidate, Case, Certain, Diagnosis, Inspection, Likely, candidates, failed, found, gave, inspection, is_absent,
+    is_bare, registry, shows_path, wording,
 };
 use crate::diagnose::case::is_blank;
 
@@ -144,7 +144,9 @@ pub(in super::super) fn command_not_found(case: &Case<'_>) -> Option<Diagnosis> 
                 .next("give a program: a variable that is not set may stand in its place"),
         );
     }
-    if found(case).next().is_some() {
+    // A symbolic link of this name is there.
+    let has_link = |candidate: &Candidate| matches!(&candidate.target.file, Err(obstacle) if obstacle.link.is_some());
+    if found(case).next().is_some() || candidates(case).iter().any(has_link) {
         return None;
     }
     let searched = is_searched(case);
