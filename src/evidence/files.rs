@@ -130,7 +130,8 @@ impl FileFacts {
 
 impl Candidate {
     /// errno that execve(2) should give for it, from what was seen; `None` if nothing stands in its way.
-    fn expected_errno(&self) -> Option<i32> {
+    #[must_use]
+    pub fn expected_errno(&self) -> Option<i32> {
         std::iter::once(&self.target).chain(self.needs.iter().map(|(_, target)| target)).find_map(
             |target| match &target.file {
                 Err(obstacle) => Some(obstacle.errno),

@@ -209,15 +209,13 @@ pub(in super::super) fn bad_loader(case: &Case<'_>) -> Option<Diagnosis> {
     Some(diagnosis.next("install the C library of the image again (libc6, musl), for the image's own architecture. A COPY from an image of another platform, or over /lib, breaks it like this"))
 }
 
-/// What the kernel gave up on with ENOEXEC: the end of the first chain that was found, where that is no program.
+/// What the kernel gave up on with ENOEXEC: the end of the first chain in whose way nothing else stands. The loader is
+/// none of it, it gives other errors.
 fn unknown_format<'a>(case: &Case<'a>) -> Option<(Part<'a>, &'a FileFacts)> {
     gave(case, libc::ENOEXEC)?;
-    // The loader gives other errors.
-    let last = |candidate| parts(candidate).rfind(is_no_loader);
-    let all = || found(case).filter_map(|(candidate, _)| last(candidate));
-    let part = all()
-        .find(|part| matches!(&part.target.file, Ok(facts) if facts.content.is_some()))
-        .or_else(|| all().next())?;
+    let (candidate, _) = found(case)
+        .find(|(candidate, _)| matches!(candidate.expected_errno(), None | Some(libc::ENOEXEC | libc::ENOENT)))?;
+    let part = parts(candidate).rfind(is_no_loader)?;
     Some((part, part.target.file.as_ref().ok()?))
 }
 

@@ -523,7 +523,13 @@ fn formats() -> Vec<Row> {
     let of = |content| app(Ok(holding(content)));
     let on = |machine: &str, content| with(of(content), |i| i.machine = Some(machine.into()));
     let through = |content| needing(of(script("/i")), Role::Interpreter, "/i", Ok(holding(content)));
+    let refused_first = {
+        let (denied, foreign) =
+            (FileFacts { content: Some(Content::Text), ..facts(0o100_644) }, elf(ET_EXEC, EM_X86_64));
+        files_at(b"x", 1000, vec![("/a/x", Ok(denied)), ("/b/x", Ok(holding(foreign)))])
+    };
     let mut rows = vec![
+        (refused(ENOEXEC), refused_first, "wrong-architecture", Certain, "ELF header of /b/x: x86-64"),
         (
             refused(ENOEXEC),
             of(elf(ET_EXEC, EM_X86_64)),
