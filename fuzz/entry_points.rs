@@ -655,7 +655,7 @@ impl Source<'_> {
             near: self.list(3, Self::name),
             elsewhere: self.maybe(Self::name),
             interpreter: self.maybe(Self::name),
-            loaders: self.list(3, Self::name),
+            loaders: self.maybe(|source| source.list(3, Self::name)),
             machine: self.maybe(|source| MACHINES[usize::from(source.byte() % 4)].to_vec()),
             security_label: self.maybe(Self::name),
         }

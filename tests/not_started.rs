@@ -191,6 +191,8 @@ fn paths_that_lead_nowhere() {
         (&"n".repeat(256), (NOT_EXECUTABLE, "name-too-long", "certain", "255 bytes")),
         (&"n/".repeat(2100), (NOT_EXECUTABLE, "name-too-long", "certain", "4,095")),
     ]);
+    let run = Rinit::as_init().env("PATH", image.path("app"));
+    image.check(run, "dangling", (NOT_FOUND, "dangling-symlink", "certain", "is a link to ../gone/server"));
     // A path from the working directory.
     let run = Rinit::as_init().cwd(image.path("app"));
     image.check(run, "./start.sh", missing("startup.sh among them"));
@@ -444,6 +446,46 @@ fn files_that_may_not_be_executed() {
 }
 
 #[test]
+fn without_proc_less_is_certain_and_nothing_is_wrong() {
+    let image = Image::new([("app/own", 0o700, text("#!/bin/sh\n")), ("app/crlf", 0o755, text("#!/bin/sh\r\n"))]);
+    let run = || Rinit::as_init().hide("/proc");
+    let report =
+        image.check(run(), image.path("app/x"), (NOT_FOUND, "path-missing", "certain", "app exists and has 2"));
+    assert!(!report.to_string().contains("volume"), "{report:#}");
+    image.check(run(), image.path("app/crlf"), (NOT_FOUND, "shebang-crlf", "certain", "/bin/sh itself exists"));
+    if is_root("another user") {
+        let expected = (NOT_EXECUTABLE, "not-executable", "likely", "whether capabilities");
+        image.check(run().uid(USER), image.path("app/own"), expected);
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_32_bit_program_runs_or_is_said_to_be_one() {
+    // elf(5): one segment, the whole file, at 0x10000. exit(7) by int 0x80.
+    let mut file = b"\x7fELF\x01\x01\x01".to_vec();
+    file.resize(16, 0);
+    for half in [2_u16, 3] {
+        file.extend(half.to_le_bytes());
+    }
+    for word in [1_u32, 0x10054, 52, 0, 0, 0x0020_0034, 1, 0] {
+        file.extend(word.to_le_bytes());
+    }
+    for word in [1_u32, 0, 0x10000, 0x10000, 96, 96, 5, 4096] {
+        file.extend(word.to_le_bytes());
+    }
+    file.extend(b"\xb8\x01\0\0\0\xbb\x07\0\0\0\xcd\x80");
+    assert_eq!(file.len(), 96);
+    let image = Image::new([("program", 0o755, file)]);
+    let path = image.path("program");
+    if Rinit::as_init().arg("--").arg(&path).run().status == common::Status::Code(7) {
+        return;
+    }
+    let expected = (NOT_EXECUTABLE, "wrong-architecture", "likely", "kernel runs no 32-bit programs");
+    image.check(Rinit::as_init(), path, expected);
+}
+
+#[test]
 fn capabilities_that_the_container_may_not_grant() {
     if !is_root("file capabilities") {
         return;
@@ -504,6 +546,9 @@ fn arguments_and_environment_that_are_too_large() {
     let ended = run(fits).unwrap().wait();
     let words = ended.assert_code(NOT_EXECUTABLE).stderr();
     assert!(words.contains("cause: arguments-too-large (certain)"), "{words}");
-    assert!(words.contains("8 variables, the largest is ") && words.contains("may have 256 KiB here"), "{words}");
+    assert!(
+        words.contains("8 variables, the largest is ") && words.contains("may have at most 256 KiB here"),
+        "{words}"
+    );
     assert!(!words.contains("vvv"), "{words}");
 }

@@ -15,8 +15,9 @@ mod stopped;
 pub(crate) mod tests;
 pub mod wording;
 
-use crate::evidence::Evidence;
-use crate::outcome::Outcome;
+use crate::evidence::files::Inspection;
+use crate::evidence::{Command, Evidence};
+use crate::outcome::{Outcome, Stage, StartError};
 use case::Case;
 pub use case::{program_label, public_part, survivors, went_well};
 
@@ -207,6 +208,17 @@ const RULES: &[Rule] = &[
     exited::descendant_killed,
     exited::conventional_code,
 ];
+
+/// Why a command that somebody in the container started (a shell that ended with 126 or 127) cannot have run: what rinit
+/// would say, had it started it. `None` if what was seen lets it run, and where no rule knows why not.
+#[must_use]
+pub fn why_not(name: &[u8], inspection: Inspection) -> Option<Diagnosis> {
+    let outcome = Outcome::NotStarted(StartError { stage: Stage::Exec, errno: inspection.expected_errno()? });
+    let command = Command { program: name.to_vec(), ..Command::default() };
+    let evidence = Evidence { command, inspection: Some(inspection), ..Evidence::default() };
+    let case = Case { outcome: &outcome, evidence: &evidence };
+    not_started::RULES.iter().find_map(|rule| rule(&case))
+}
 
 /// Finds the cause.
 #[must_use]

@@ -28,6 +28,7 @@ pub(super) const RULES: &[Rule] = &[
     // The file is there, what it needs is not.
     format::shebang_crlf,
     format::shebang_interpreter_missing,
+    format::wrong_architecture,
     format::loader_missing,
     // The path leads nowhere.
     path::not_a_directory,
@@ -44,7 +45,6 @@ pub(super) const RULES: &[Rule] = &[
     // Not a program.
     format::executable_busy,
     format::bad_loader,
-    format::wrong_architecture,
     format::empty_file,
     format::no_shebang,
     format::shebang_not_first,
@@ -155,6 +155,13 @@ fn derived(case: &Case<'_>, path: &[u8]) -> String {
 fn is_there(case: &Case<'_>, candidate: &Candidate, facts: &FileFacts) -> String {
     let mode = facts.permissions.mode & 0o7777;
     format!("{} exists (mode {mode:04o}, {})", path_of(case, candidate), bytes(facts.size))
+}
+
+/// The program's file as a command line of advice names it.
+fn file_name(case: &Case<'_>) -> String {
+    let program = case.evidence.command.program.as_slice();
+    let base = program.rsplit(|byte| *byte == b'/').next().filter(|base| !base.is_empty() && shows_path(case));
+    base.map_or_else(|| "FILE".to_owned(), wording::name)
 }
 
 fn bytes(size: u64) -> String {

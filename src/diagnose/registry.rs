@@ -93,7 +93,7 @@ causes! {
         "ELIBBAD from execve, or EIO with a loader shorter than an ELF header: nothing else gives them"
         "install the C library of the image again (libc6, musl), for the image's own architecture. A COPY from an image of another platform, or over /lib, breaks it like this";
     WRONG_ARCHITECTURE "wrong-architecture" Image "the program is built for another kind of machine"
-        "ENOEXEC, and an ELF header for another machine than uname names: certain. Likely for 32-bit programs of the same family"
+        "ENOEXEC, and an ELF header for another machine than uname names: certain. Likely for 32-bit programs of the same family, and after ENOENT, where an emulator is missing"
         "build that file for the target: docker buildx build --platform linux/amd64,linux/arm64, with TARGETARCH handed to the compiler (GOARCH, --target). A COPY of a binary built on the host is the usual reason";
     EMPTY_FILE "empty-file" Image "the program's file is empty"
         "ENOEXEC, and no bytes in the file: certain"

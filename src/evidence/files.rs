@@ -25,6 +25,8 @@ use crate::sys::process::attribute;
 const START: u64 = 4096;
 /// Interpreters are followed this far. The kernel gives up after five (fs/exec.c, `exec_binprm`).
 const LONGEST_CHAIN: usize = 7;
+/// More than an image has.
+const MOST_LOADERS: usize = 8;
 /// Longest mountinfo that is read. A container has some dozens of mounts.
 const LONGEST_MOUNTINFO: u64 = 1 << 20;
 
@@ -44,8 +46,8 @@ pub struct Inspection {
     /// Where the interpreter is whose path a script gives wrongly: without the carriage return behind it, or in
     /// another directory.
     pub interpreter: Option<Vec<u8>>,
-    /// The loaders that were found in /lib and /lib64.
-    pub loaders: Vec<Vec<u8>>,
+    /// The loaders that were found in /lib and /lib64; `None` if these could not be read.
+    pub loaders: Option<Vec<Vec<u8>>>,
     /// The machine that uname(2) names.
     pub machine: Option<Vec<u8>>,
     /// What a security module calls rinit (/proc/self/attr/current): `docker-default (enforce)`.
@@ -114,13 +116,40 @@ impl FileFacts {
     pub fn is_directory(&self) -> bool {
         self.permissions.mode & libc::S_IFMT == libc::S_IFDIR
     }
+
+    /// errno with which execve(2) refuses to open it.
+    fn refusal(&self) -> Option<i32> {
+        (!self.is_regular() || self.noexec == Some(true) || self.access == Some(false)).then_some(libc::EACCES)
+    }
+
+    /// Whether its content is seen to be none that a kernel runs.
+    fn is_unknown_format(&self) -> bool {
+        !matches!(self.content, None | Some(Content::Script(_) | Content::Elf(_)))
+    }
+}
+
+impl Candidate {
+    /// errno that execve(2) should give for it, from what was seen; `None` if nothing stands in its way.
+    #[must_use]
+    pub fn expected_errno(&self) -> Option<i32> {
+        std::iter::once(&self.target).chain(self.needs.iter().map(|(_, target)| target)).find_map(
+            |target| match &target.file {
+                Err(obstacle) => Some(obstacle.errno),
+                Ok(facts) if facts.is_unknown_format() => Some(facts.refusal().unwrap_or(libc::ENOEXEC)),
+                Ok(facts) => facts.refusal(),
+            },
+        )
+    }
 }
 
 impl Inspection {
     /// Looks at each of `paths`; those that are relative start at `directory`, where PROGRAM was to be started.
     #[must_use]
+    // Not inlined: its buffers would lie on the stack of every run.
+    #[inline(never)]
     pub fn of(name: &[u8], paths: Vec<Vec<u8>>, search_path: Option<Vec<u8>>, directory: Option<&Path>) -> Self {
-        let looker = Looker { mounts: read_start("/proc/self/mountinfo", LONGEST_MOUNTINFO), directory };
+        let mounts = read_start("/proc/self/mountinfo", LONGEST_MOUNTINFO);
+        let looker = Looker { mounts, directory, is_search: search_path.is_some() };
         let candidates: Vec<Candidate> = paths.into_iter().map(|path| looker.candidate(path)).collect();
         let is_missing = candidates.iter().all(|candidate| candidate.target.file.is_err());
         let directories = || search_path.as_deref().unwrap_or_default().split(|byte| *byte == b':');
@@ -153,6 +182,24 @@ impl Inspection {
     }
 }
 
+impl Inspection {
+    /// errno that a search like execvp(3) should end with, from what was seen: for a command that somebody else than
+    /// rinit could not start. `None` if one of the candidates should start.
+    #[must_use]
+    pub fn expected_errno(&self) -> Option<i32> {
+        let mut result = libc::ENOENT;
+        for candidate in &self.candidates {
+            match candidate.expected_errno()? {
+                libc::ENOENT | libc::ENOTDIR if self.candidates.len() > 1 => {}
+                libc::EACCES if result == libc::ENOENT => result = libc::EACCES,
+                libc::EACCES => {}
+                errno => return Some(errno),
+            }
+        }
+        Some(result)
+    }
+}
+
 /// Where programs usually are.
 const STANDARD_DIRECTORIES: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -181,26 +228,28 @@ fn existing_interpreter(path: &[u8]) -> Option<Vec<u8>> {
     find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), name)
 }
 
-/// The dynamic loaders that distributions put where every binary looks for them.
-fn loaders() -> Vec<Vec<u8>> {
+/// The dynamic loaders that distributions put where every binary looks for them. `None` if a directory is there and
+/// cannot be read.
+fn loaders() -> Option<Vec<Vec<u8>>> {
+    const NAMES: [&[u8]; 4] = [b"ld-musl-", b"ld-linux", b"ld64.so.", b"ld.so.1"];
     let mut found = Vec::new();
     for directory in ["/lib", "/lib64"] {
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let list = match fs::read_dir(directory) {
+            Ok(list) => list,
+            Err(error) if errno_of(&error) == nix::errno::Errno::ENOENT => continue,
+            Err(_) => return None,
+        };
+        for entry in list.flatten() {
             let name = entry.file_name();
             let name = name.as_bytes();
-            let is_loader = name.starts_with(b"ld-musl-") || (name.starts_with(b"ld-linux") && contains(name, b".so"));
             // /lib64 may be a link to /lib.
-            let path = [directory.as_bytes(), b"/", name].concat();
-            if is_loader && found.iter().all(|other: &Vec<u8>| !other.ends_with(name)) && found.len() < 8 {
-                found.push(path);
+            let is_new = found.iter().all(|other: &Vec<u8>| !other.ends_with(name));
+            if NAMES.iter().any(|start| name.starts_with(start)) && is_new && found.len() < MOST_LOADERS {
+                found.push([directory.as_bytes(), b"/", name].concat());
             }
         }
     }
-    found
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    Some(found)
 }
 
 fn as_path(bytes: &[u8]) -> &Path {
@@ -217,6 +266,8 @@ fn read_start(path: &str, most: u64) -> Vec<u8> {
 struct Looker<'a> {
     mounts: Vec<u8>,
     directory: Option<&'a Path>,
+    /// Whether the paths are those of a search: that most of them lead nowhere is no news.
+    is_search: bool,
 }
 
 impl Looker<'_> {
@@ -248,7 +299,11 @@ impl Looker<'_> {
         };
         let file = match fs::metadata(as_path(&path)) {
             Ok(meta) => Ok(self.facts(as_path(&path), &meta)),
-            Err(error) => Err(Obstacle::find(&path, errno_of(&error) as i32, &self.mounts)),
+            Err(error) => {
+                let errno = errno_of(&error) as i32;
+                let is_news = || !self.is_search || errno == libc::EACCES || as_path(&path).is_symlink();
+                Err(if is_news() { Obstacle::find(&path, errno, &self.mounts) } else { Obstacle::bare(errno) })
+            }
         };
         Target { path, file }
     }

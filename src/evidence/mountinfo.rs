@@ -36,22 +36,22 @@ impl Mount {
     /// hides what was mounted below it before.
     #[must_use]
     pub fn covering(text: &[u8], path: &[u8]) -> Option<Self> {
-        let mounts = || text.split(|byte| *byte == b'\n').filter_map(Self::parse);
-        let is_there = |id: u64| mounts().any(|mount| mount.id == id);
+        let mounts: Vec<Self> = text.split(|byte| *byte == b'\n').filter_map(Self::parse).collect();
         let on_the_way = |mount: &Self| match path.strip_prefix(mount.mount_point.as_slice()) {
             Some(rest) => rest.is_empty() || rest.starts_with(b"/") || mount.mount_point == b"/",
             None => false,
         };
-        let mut current = mounts().find(|mount| mount.mount_point == b"/" && !is_there(mount.parent))?;
+        let is_root = |mount: &&Self| mount.mount_point == b"/" && !mounts.iter().any(|on| on.id == mount.parent);
+        let mut current = mounts.iter().find(is_root)?;
         // No chain is longer than the list; this bounds what a broken list could do.
-        for _ in 0..mounts().count() {
-            let children = mounts().filter(|mount| mount.parent == current.id && mount.id != current.id);
-            match children.filter(on_the_way).min_by_key(|mount| mount.mount_point.len()) {
+        for _ in 0..mounts.len() {
+            let children = mounts.iter().filter(|mount| mount.parent == current.id && mount.id != current.id);
+            match children.filter(|mount| on_the_way(mount)).min_by_key(|mount| mount.mount_point.len()) {
                 Some(child) => current = child,
                 None => break,
             }
         }
-        Some(current)
+        Some(current.clone())
     }
 
     /// Whether this is the termination log of a pod's container: the kubelet keeps the file as

@@ -11,7 +11,8 @@ const LONGEST: usize = 64;
 #[derive(Debug)]
 pub struct Nearest<'a> {
     wanted: &'a [u8],
-    best: Vec<(usize, Vec<u8>)>,
+    /// Rank, name, and what is made of it.
+    best: Vec<(usize, Vec<u8>, Vec<u8>)>,
 }
 
 impl<'a> Nearest<'a> {
@@ -21,23 +22,20 @@ impl<'a> Nearest<'a> {
         Self { wanted, best: Vec::new() }
     }
 
-    /// Keeps what `path` makes of `name` if the name is near and nearer than what is kept.
+    /// Keeps what `path` makes of `name` if the name is near and nearer than what is kept; of one name the first.
     pub fn offer(&mut self, name: &[u8], path: impl FnOnce() -> Vec<u8>) {
         let Some(rank) = rank(self.wanted, name) else { return };
-        let at = self.best.iter().position(|(other, _)| rank < *other).unwrap_or(self.best.len());
-        if at < KEPT {
-            let path = path();
-            if self.best.iter().all(|(_, other)| *other != path) {
-                self.best.insert(at, (rank, path));
-                self.best.truncate(KEPT);
-            }
+        let at = self.best.iter().position(|(other, ..)| rank < *other).unwrap_or(self.best.len());
+        if at < KEPT && self.best.iter().all(|(_, other, _)| other != name) {
+            self.best.insert(at, (rank, name.to_vec(), path()));
+            self.best.truncate(KEPT);
         }
     }
 
     /// What is kept, the nearest first.
     #[must_use]
     pub fn into_names(self) -> Vec<Vec<u8>> {
-        self.best.into_iter().map(|(_, name)| name).collect()
+        self.best.into_iter().map(|(.., path)| path).collect()
     }
 }
 

@@ -1,11 +1,11 @@
 //! The file is there, and is not what the kernel can run, or what it needs is not there.
 
 use super::{
-    Case, Certain, Confidence, Diagnosis, Likely, Part, Role, bytes, failed, found, gave, inspection, is_there, parts,
-    path_of, registry, role_name, wording,
+    Case, Certain, Confidence, Diagnosis, Likely, Part, Role, bytes, failed, file_name, found, gave, inspection,
+    is_there, parts, path_of, registry, role_name, wording,
 };
 use crate::evidence::content::{Before, Content, Foreign};
-use crate::evidence::elf::{self, Elf, Header};
+use crate::evidence::elf::{self, Elf};
 use crate::evidence::files::FileFacts;
 use crate::evidence::shebang::Unusable;
 
@@ -52,7 +52,12 @@ pub(in super::super) fn shebang_crlf(case: &Case<'_>) -> Option<Diagnosis> {
         Some(path) => diagnosis.evidence(format!("{clean} does not exist either, but {path} does")),
         None => diagnosis.evidence(format!("{clean} does not exist either")),
     };
-    Some(diagnosis)
+    let file = file_name(case);
+    Some(
+        diagnosis.next(format!(
+            "sed -i 's/\\r$//' {file} and rebuild. To keep it so: \"*.sh text eol=lf\" in .gitattributes"
+        )),
+    )
 }
 
 /// ENOENT, and the interpreter is missing. Certain: the line was read, the path looked for. Likely for a relative one that
@@ -83,7 +88,7 @@ pub(in super::super) fn shebang_interpreter_missing(case: &Case<'_>) -> Option<D
             "change the first line to #!{path}, or to #!/usr/bin/env NAME, which searches PATH"
         )),
         None if asked.ends_with("/bash") => diagnosis.next(
-            "install bash in the image (apk add bash), or make the script one for #!/bin/sh: Alpine and distroless images have no bash",
+            "install bash in the image (apk add bash), or make the script one for #!/bin/sh: Alpine comes without bash, distroless images without any shell",
         ),
         None => diagnosis.next(format!(
             "install {asked} in the image (in the stage that is shipped), or name an interpreter in the first line that is there"
@@ -94,13 +99,19 @@ pub(in super::super) fn shebang_interpreter_missing(case: &Case<'_>) -> Option<D
 /// ENOENT, and the loader is missing that the ELF file names. Certain: its name was read and looked for.
 pub(in super::super) fn loader_missing(case: &Case<'_>) -> Option<Diagnosis> {
     let part = missing_need(case, Role::Loader)?;
+    let needy = part.named_by.and_then(|(file, _)| elf_of(file.file.as_ref().ok()?));
+    // A program for another machine was not even asked for its loader.
+    if needy.and_then(|elf| kinship(case, elf)).is_some_and(|(kinship, _)| kinship == Kinship::Foreign) {
+        return None;
+    }
     let loader = part.target.path.as_slice();
     let has = |word: &[u8]| loader.windows(word.len()).any(|window| window == word);
-    let needy = match part.named_by {
+    let who = match part.named_by {
         Some((file, false)) => format!("its interpreter {}", wording::name(&file.path)),
         _ => "it".to_owned(),
     };
-    let loaders = inspection(case).map_or(&[][..], |inspection| inspection.loaders.as_slice());
+    let looked = inspection(case).and_then(|inspection| inspection.loaders.as_deref());
+    let loaders = looked.unwrap_or_default();
     let musl = |path: &Vec<u8>| path.windows(8).any(|window| window == b"ld-musl-");
     let (is_glibc, is_musl) = (has(b"/ld-linux") || has(b"/ld64.so") || has(b"/ld.so."), has(b"/ld-musl-"));
     let only = |kind: bool| !loaders.is_empty() && loaders.iter().all(|path| musl(path) == kind);
@@ -120,9 +131,9 @@ pub(in super::super) fn loader_missing(case: &Case<'_>) -> Option<Diagnosis> {
             ": a program built for Nix or Guix",
             "copy its whole closure from the store into the image, or set another loader with patchelf --set-interpreter",
         )
-    } else if loaders.is_empty() {
+    } else if looked.is_some_and(<[_]>::is_empty) {
         (
-            ": a dynamically linked program in an image without a loader",
+            ", and there is no other loader in /lib and /lib64",
             "link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static), or use a base image with a C library: scratch and distroless/static have none",
         )
     } else {
@@ -131,17 +142,15 @@ pub(in super::super) fn loader_missing(case: &Case<'_>) -> Option<Diagnosis> {
             "install the C library that it was built for (on amd64 a 32-bit one: libc6-i386), build it in the image that it runs in, or link it statically",
         )
     };
-    let what = format!("{needy} needs the loader {}, which does not exist{why}", wording::name(loader));
+    let what = format!("{who} needs the loader {}, which does not exist{why}", wording::name(loader));
     let mut diagnosis = failed(case, &registry::LOADER_MISSING, Certain, &what).evidence(exists(case, &part)?);
-    if let Some(elf) = part.named_by.and_then(|(file, _)| elf_of(file.file.as_ref().ok()?)) {
+    if let Some(elf) = needy {
         diagnosis = diagnosis.evidence(format!("ELF header: {}, dynamically linked", elf.header.machine_name()));
     }
     let found = wording::list(loaders.iter().map(|path| wording::name(path)));
-    diagnosis = diagnosis.evidence(if found.is_empty() {
-        "no loader was found in /lib and /lib64".to_owned()
-    } else {
-        format!("the image has {found}")
-    });
+    if !found.is_empty() {
+        diagnosis = diagnosis.evidence(format!("the image has {found}"));
+    }
     Some(diagnosis.next(next))
 }
 
@@ -164,7 +173,7 @@ pub(in super::super) fn executable_busy(case: &Case<'_>) -> Option<Diagnosis> {
 /// ELIBBAD, which nothing but a loader gives that is no ELF file for this machine (fs/binfmt_elf.c); or EIO with a
 /// loader that was seen to be shorter than an ELF header, which the kernel cannot read then. Certain.
 pub(in super::super) fn bad_loader(case: &Case<'_>) -> Option<Diagnosis> {
-    const ELF_HEADER: u64 = 64;
+    const ELF_HEADER: u64 = 52;
     let loader = found(case).find_map(|(candidate, _)| {
         let part = parts(candidate).find(|part| part.role == Some(Role::Loader))?;
         Some((part, part.target.file.as_ref().ok()?))
@@ -199,15 +208,13 @@ pub(in super::super) fn bad_loader(case: &Case<'_>) -> Option<Diagnosis> {
     Some(diagnosis)
 }
 
-/// What the kernel gave up on with ENOEXEC: the end of the first chain that was found, where that is no program.
+/// What the kernel gave up on with ENOEXEC: the end of the first chain in whose way nothing else stands. The loader is
+/// none of it, it gives other errors.
 fn unknown_format<'a>(case: &Case<'a>) -> Option<(Part<'a>, &'a FileFacts)> {
     gave(case, libc::ENOEXEC)?;
-    // The loader gives other errors.
-    let last = |candidate| parts(candidate).rfind(|part| part.role != Some(Role::Loader));
-    let all = || found(case).filter_map(|(candidate, _)| last(candidate));
-    let part = all()
-        .find(|part| matches!(&part.target.file, Ok(facts) if facts.content.is_some()))
-        .or_else(|| all().next())?;
+    let (candidate, _) = found(case)
+        .find(|(candidate, _)| matches!(candidate.expected_errno(), None | Some(libc::ENOEXEC | libc::ENOENT)))?;
+    let part = parts(candidate).rfind(is_no_loader)?;
     Some((part, part.target.file.as_ref().ok()?))
 }
 
@@ -234,51 +241,76 @@ fn format_failure(
     }
 }
 
+/// How an ELF file relates to the machine that it is to run on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinship {
+    Native,
+    /// 32-bit, and the kernel runs such programs if it was built so.
+    Companion,
+    Foreign,
+}
+
+/// How `elf` relates to this machine, and what this machine is called; `None` if that is not known.
+fn kinship(case: &Case<'_>, elf: &Elf) -> Option<(Kinship, &'static str)> {
+    let uname = inspection(case)?.machine.as_deref()?;
+    let is_wide = uname.windows(2).any(|window| window == b"64") || uname == b"s390x";
+    let (native, machine) = (elf::machine_of(uname)?, elf.header.machine);
+    let kinship = match (native, machine) {
+        (elf::EM_X86_64, elf::EM_386) | (elf::EM_AARCH64, elf::EM_ARM) => Kinship::Companion,
+        _ if native != machine => Kinship::Foreign,
+        _ if is_wide && !elf.header.wide => Kinship::Companion,
+        _ => Kinship::Native,
+    };
+    Some((kinship, elf::machine_name(native, is_wide)?))
+}
+
 /// ENOEXEC, and an ELF header for another machine. Certain, but likely for 32-bit programs of the same family, which the
-/// kernel can run if it was built so. ENOENT for such a file: binfmt_misc knows the format, and its emulator is missing: likely.
+/// kernel can run if it was built so. ENOENT for such a file: its header is looked at before its loader, so another
+/// format took it, and binfmt_misc is the only one that opens a file of its own: likely.
 pub(in super::super) fn wrong_architecture(case: &Case<'_>) -> Option<Diagnosis> {
-    let (part, facts) = unknown_format(case)?;
-    let header = &elf_of(facts)?.header;
-    let machine = inspection(case)?.machine.as_deref()?;
-    let native = elf::machine_of(machine)?;
-    let is_companion =
-        matches!((native, header.machine), (elf::EM_X86_64, elf::EM_386) | (elf::EM_AARCH64, elf::EM_ARM))
-            || (native == header.machine && !header.wide && is_64_bit(machine));
-    let is_whole = elf_of(facts)?.end.is_some_and(|end| end > 0 && end <= facts.size);
-    let confidence = if is_companion && is_whole {
-        Likely
-    } else if is_companion {
-        return None;
-    } else if header.machine != native {
-        Certain
+    let emulated = gave(case, libc::ENOENT).is_some();
+    let (part, facts) = if emulated {
+        let mut programs = found(case).filter_map(|(candidate, _)| parts(candidate).rfind(is_no_loader));
+        programs.find_map(|part| Some((part, part.target.file.as_ref().ok()?)))?
     } else {
-        return None;
+        unknown_format(case)?
     };
-    let here = elf::machine_name(native, is_64_bit(machine)).unwrap_or("another");
-    let built = header.machine_name();
-    let subject = part.subject();
-    let what = if is_companion {
-        format!("{subject} is built for {built}, most likely this {here} kernel runs no 32-bit programs")
-    } else {
-        format!("{subject} is built for {built}, this machine is {here}")
+    let elf = elf_of(facts)?;
+    let (kinship, here) = kinship(case, elf)?;
+    let is_whole = elf.end.is_some_and(|end| end > 0 && end <= facts.size);
+    let (subject, built) = (part.subject(), elf.header.machine_name());
+    let (confidence, what) = match kinship {
+        Kinship::Foreign if emulated => (
+            Likely,
+            format!(
+                "{subject} is built for {built}, this machine is {here}, and most likely the emulator for it is missing"
+            ),
+        ),
+        Kinship::Foreign => (Certain, format!("{subject} is built for {built}, this machine is {here}")),
+        Kinship::Companion if is_whole && !emulated => {
+            (Likely, format!("{subject} is built for {built}, most likely this {here} kernel runs no 32-bit programs"))
+        }
+        Kinship::Companion | Kinship::Native => return None,
     };
+    let errno = case.exec_errno()?;
+    let uname = inspection(case)?.machine.as_deref()?;
     let diagnosis = failed(case, &registry::WRONG_ARCHITECTURE, confidence, &what)
-        .evidence(format!("execve gave {}", wording::errno(libc::ENOEXEC)))
-        .evidence(format!("ELF header of {}: {} {built}", part.path(case), class(header)))
-        .evidence(format!("uname: {}", wording::name(machine)));
-    Some(if is_companion {
-        diagnosis.next(format!("build it for {here}"))
+        .evidence(format!("execve gave {}", wording::errno(errno)))
+        .evidence(format!("ELF header of {}: {built}", part.path(case)))
+        .evidence(format!("uname: {}", wording::name(uname)));
+    let diagnosis = if emulated {
+        diagnosis.not_known("which emulator binfmt_misc names (/proc/sys/fs/binfmt_misc on the host)")
     } else {
-        diagnosis.evidence("rinit itself runs here")
+        diagnosis
+    };
+    Some(match kinship {
+        Kinship::Foreign => diagnosis.evidence("rinit itself runs here"),
+        _ => diagnosis.next(format!("build it for {here}")),
     })
 }
 
-fn is_64_bit(uname: &[u8]) -> bool {
-    uname.windows(2).any(|window| window == b"64") || uname == b"s390x"
-}
-
-fn class(header: &Header) -> &'static str {
-    if header.wide { "64-bit" } else { "32-bit" }
+fn is_no_loader(part: &Part<'_>) -> bool {
+    part.role != Some(Role::Loader)
 }
 
 /// ENOEXEC, and no bytes in the file. Certain.
@@ -389,9 +421,7 @@ pub(in super::super) fn not_a_program(case: &Case<'_>) -> Option<Diagnosis> {
             failure(&part, facts, Certain, "is no Linux program").evidence(kind).next(next)
         }
         Some(Content::Zeros | Content::BrokenElf) => {
-            failure(&part, facts, Certain, "is no program, but a damaged file")
-                .evidence(content_words(facts)?)
-                .next(COPY)
+            failure(&part, facts, Certain, "is no program").evidence(content_words(facts)?).next(COPY)
         }
         Some(Content::Data) => failure(&part, facts, Certain, "is no program")
             .evidence("it begins like no program, script or archive that is known here"),
@@ -415,7 +445,7 @@ pub(in super::super) fn not_a_program(case: &Case<'_>) -> Option<Diagnosis> {
                     .evidence(format!("its headers ask for {}", bytes(end)))
                     .next(COPY),
                 (None, _) => failure(&part, facts, Likely, "is an ELF file that this kernel cannot run")
-                    .evidence(format!("ELF header: {} {}", class(&elf.header), elf.header.machine_name()))
+                    .evidence(format!("ELF header: {}", elf.header.machine_name()))
                     .not_known("what in it the kernel refuses")
                     .next(COPY),
             }

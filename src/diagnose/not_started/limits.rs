@@ -37,9 +37,7 @@ pub(in super::super) fn process_limit(case: &Case<'_>) -> Option<Diagnosis> {
             diagnosis.evidence(format!("pids.current {current}, pids.max {most} in the container's own cgroup"));
     }
     if let Some(limit) = limits(case).and_then(|limits| limits.processes).filter(|limit| *limit != UNLIMITED) {
-        let uid = case.evidence.inspection.as_ref().map(|inspection| format!(" {}", inspection.user.uid));
-        let user = uid.unwrap_or_default();
-        diagnosis = diagnosis.evidence(format!("user{user} may have {limit} processes and threads (RLIMIT_NPROC), those of other containers with the same uid counted as well"));
+        diagnosis = diagnosis.evidence(format!("this user may have {limit} processes and threads (RLIMIT_NPROC), other containers with the same uid counted as well"));
     }
     Some(diagnosis.not_known("which limit: the container's (pids.max), the user's (ulimit -u), or the host's"))
 }
@@ -86,7 +84,7 @@ pub(in super::super) fn arguments_too_large(case: &Case<'_>) -> Option<Diagnosis
     }
     diagnosis = diagnosis.evidence(environment);
     if let Some(most) = limits.and_then(StartLimits::most_bytes) {
-        diagnosis = diagnosis.evidence(format!("all together may have {} here", wording::kib(most / 1024)));
+        diagnosis = diagnosis.evidence(format!("all together may have at most {} here", wording::kib(most / 1024)));
     }
     Some(diagnosis)
 }

@@ -142,7 +142,9 @@ pub(in super::super) fn command_not_found(case: &Case<'_>) -> Option<Diagnosis> 
                 .next("give a program: a variable that is not set may stand in its place"),
         );
     }
-    if found(case).next().is_some() {
+    // A symbolic link of this name is there.
+    let has_link = |candidate: &Candidate| matches!(&candidate.target.file, Err(obstacle) if obstacle.link.is_some());
+    if found(case).next().is_some() || candidates(case).iter().any(has_link) {
         return None;
     }
     let searched = is_searched(case);

@@ -91,8 +91,9 @@ pub(in super::super) fn path_missing(case: &Case<'_>) -> Option<Diagnosis> {
         }
         _ => String::new(),
     };
+    let volume = if directory.mount_over().is_some() { ", or check the volume over its directory" } else { "" };
     Some(diagnosis.evidence("nothing was run").next(format!(
-        "correct the command{guess}, COPY the file, or check the volume over its directory. In Kubernetes command replaces ENTRYPOINT and args replaces CMD. To look: docker run --rm --entrypoint ls IMAGE -l {parent}"
+        "correct the command{guess} or COPY the file{volume}. In Kubernetes command replaces ENTRYPOINT and args replaces CMD. To look: docker run --rm --entrypoint ls IMAGE -l {parent}"
     )))
 }
 
@@ -105,7 +106,8 @@ fn first_path<'a>(case: &Case<'a>) -> &'a [u8] {
 /// directory.
 fn missing<'a>(case: &Case<'a>) -> Option<(&'a Obstacle, &'a [u8], &'a Directory)> {
     gave(case, libc::ENOENT)?;
-    let obstacle = candidates(case).first()?.target.file.as_ref().err()?;
+    let obstacles = || candidates(case).iter().filter_map(|candidate| candidate.target.file.as_ref().err());
+    let obstacle = obstacles().find(|obstacle| obstacle.link.is_some()).or_else(|| obstacles().next())?;
     match &obstacle.place {
         Some(Place::Missing(missing, directory)) if found(case).next().is_none() => {
             Some((obstacle, missing, directory))

@@ -2,7 +2,7 @@
 
 use super::{
     Candidate, Case, Certain, Confidence, Diagnosis, FileFacts, Inspection, Likely, Part, candidates, derived, failed,
-    found, gave, inspection, is_alone, is_bare, parts, path_of, registry, shows_path, wording,
+    file_name, found, gave, inspection, is_alone, is_bare, parts, path_of, registry, shows_path, wording,
 };
 use crate::evidence::user::{CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, capability_names};
 use crate::evidence::walk::{Permissions, Place, kind_name};
@@ -130,11 +130,12 @@ pub(in super::super) fn not_executable(case: &Case<'_>) -> Option<Diagnosis> {
             "which of the paths that were tried was meant"
         });
     }
-    Some(diagnosis.next(if facts.permissions.mode & 0o111 == 0 {
-        "COPY --chmod=0755 FILE (in git: git update-index --chmod=+x FILE, for a ConfigMap volume defaultMode: 0755), or start a script as: sh FILE"
+    let file = file_name(case);
+    Some(if facts.permissions.mode & 0o111 == 0 {
+        diagnosis.next(format!("COPY --chmod=0755 {file} (in git: git update-index --chmod=+x {file}, for a ConfigMap volume defaultMode: 0755), or start a script as: sh {file}"))
     } else {
-        "give that user the x permission (COPY --chmod=0755 or --chown in the Dockerfile), or run as a user who has it (USER, runAsUser, fsGroup for volumes)"
-    }))
+        diagnosis.next("give that user the x permission (COPY --chmod=0755 or --chown in the Dockerfile), or run as a user who has it (USER, runAsUser, fsGroup for volumes)")
+    })
 }
 
 /// EACCES, and a directory on the way to the file may not be searched. Certain if its mode says so and nothing can say

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::diagnose::diagnose;
 use crate::diagnose::tests::{Row, ran, refused, unforked};
+use crate::diagnose::{diagnose, why_not};
 use crate::evidence::Evidence;
 use crate::evidence::content::{Before, Content, Foreign};
 use crate::evidence::elf::{EM_386, EM_AARCH64, EM_ARM, EM_X86_64, ET_CORE, ET_DYN, ET_EXEC, ET_REL, Elf, Header};
@@ -13,6 +13,7 @@ use crate::evidence::shebang::{Shebang, Unusable};
 use crate::evidence::start_limits::{Sizes, StartLimits, UNLIMITED};
 use crate::evidence::user::{FileCapabilities, User};
 use crate::evidence::walk::{Directory, Obstacle, Permissions, Place};
+use crate::outcome::Outcome;
 use Confidence::Possible;
 
 const ENOENT: i32 = libc::ENOENT;
@@ -138,7 +139,9 @@ fn elf(kind: u16, machine: u16) -> Content {
 fn dynamic(loader: &str, loaders: &[&str]) -> Evidence {
     let file = elf_of(true, ET_DYN, EM_AARCH64, Some(loader), Some(400));
     let evidence = needing(app(Ok(holding(file))), Role::Loader, loader, Err(missing_at(loader)));
-    with(evidence, |inspection| inspection.loaders = loaders.iter().map(|path| path.as_bytes().to_vec()).collect())
+    with(evidence, |inspection| {
+        inspection.loaders = Some(loaders.iter().map(|path| path.as_bytes().to_vec()).collect())
+    })
 }
 
 fn limited(limits: StartLimits) -> Evidence {
@@ -323,6 +326,17 @@ fn paths() -> Vec<Row> {
             "/app/x is a link to ../y; /y does not exist",
         ),
         (
+            refused(ENOENT),
+            {
+                let link = Some((b"/bin/jq".to_vec(), b"gone".to_vec()));
+                let file = Err(Obstacle { link, ..missing_at("/bin/gone") });
+                files_at(b"jq", 0, vec![("/a/jq", Err(Obstacle::bare(ENOENT))), ("/bin/jq", file)])
+            },
+            "dangling-symlink",
+            Certain,
+            "/bin/jq is a link to gone; /bin/gone does not exist",
+        ),
+        (
             refused(libc::ENOTDIR),
             app(Err(Obstacle { errno: libc::ENOTDIR, place: Some(Place::File(b"/app".to_vec())), link: None })),
             "not-a-directory",
@@ -428,6 +442,7 @@ fn needs() -> Vec<Row> {
     let musl = "/lib/ld-musl-aarch64.so.1";
     let glibc = "/lib/ld-linux-aarch64.so.1";
     let loader = |file| needing(app(Ok(holding(elf(ET_DYN, EM_AARCH64)))), Role::Loader, musl, Ok(file));
+    let emulated = |evidence| with(evidence, |i: &mut Inspection| i.machine = Some(b"x86_64".to_vec()));
     let nested = {
         let evidence = needing(app(Ok(holding(script("/a")))), Role::Interpreter, "/a", Ok(holding(script("/b"))));
         needing(evidence, Role::Interpreter, "/b", Err(missing_at("/b")))
@@ -485,7 +500,8 @@ fn needs() -> Vec<Row> {
         ),
         (refused(ENOENT), dynamic(glibc, &[musl]), "loader-missing", Certain, "a glibc program in a musl image"),
         (refused(ENOENT), dynamic(musl, &[glibc]), "loader-missing", Certain, "a musl program in a glibc image"),
-        (refused(ENOENT), dynamic(glibc, &[]), "loader-missing", Certain, "an image without a loader"),
+        (refused(ENOENT), emulated(dynamic(glibc, &[])), "wrong-architecture", Likely, "most likely the emulator"),
+        (refused(ENOENT), dynamic(glibc, &[]), "loader-missing", Certain, "no other loader in /lib"),
         (refused(ENOENT), dynamic("/nix/store/x/lib/ld-linux.so.2", &[musl]), "loader-missing", Certain, "Nix"),
         (
             refused(ENOENT),
@@ -521,7 +537,13 @@ fn formats() -> Vec<Row> {
     let of = |content| app(Ok(holding(content)));
     let on = |machine: &str, content| with(of(content), |i| i.machine = Some(machine.into()));
     let through = |content| needing(of(script("/i")), Role::Interpreter, "/i", Ok(holding(content)));
+    let refused_first = {
+        let (denied, foreign) =
+            (FileFacts { content: Some(Content::Text), ..facts(0o100_644) }, elf(ET_EXEC, EM_X86_64));
+        files_at(b"x", 1000, vec![("/a/x", Ok(denied)), ("/b/x", Ok(holding(foreign)))])
+    };
     let mut rows = vec![
+        (refused(ENOEXEC), refused_first, "wrong-architecture", Certain, "ELF header of /b/x: x86-64"),
         (
             refused(ENOEXEC),
             of(elf(ET_EXEC, EM_X86_64)),
@@ -656,7 +678,7 @@ fn limits() -> Vec<Row> {
             limited(size_limits()),
             "arguments-too-large",
             Certain,
-            "2 arguments with 1954 KiB in all, the longest with 196 KiB; environment of 40 KiB, 3 variables, the largest is BIG with 39 KiB; all together may have 2048 KiB",
+            "2 arguments with 1954 KiB in all, the longest with 196 KiB; environment of 40 KiB, 3 variables, the largest is BIG with 39 KiB; all together may have at most 2048 KiB",
         ),
         (refused(libc::EFAULT), plain(), "not-started", Unknown, "EFAULT"),
         (unforked(Stage::Prepare, libc::ENOSYS), plain(), "not-started", Unknown, "exit status 125"),
@@ -680,4 +702,25 @@ fn every_content_with_every_errno() {
             assert!(confidence != Certain || errno != 0, "{}", cause.id);
         }
     }
+}
+
+#[test]
+fn what_a_shell_could_not_start_is_explained_alike() {
+    for (outcome, evidence, id, confidence, _) in rows() {
+        let Outcome::NotStarted(StartError { stage: Stage::Exec, errno }) = outcome else { continue };
+        let Some(inspection) = evidence.inspection else { continue };
+        let expected = inspection.expected_errno();
+        // Denials that no file shows are not expected, and of several errors one has to be taken.
+        if expected == Some(errno) {
+            let found = why_not(&evidence.command.program, inspection).map(|found| (found.cause.id, found.confidence));
+            assert_eq!(found.unwrap_or((id, confidence)), (id, confidence), "errno {errno}");
+        } else {
+            let unseen = [libc::EPERM, libc::EACCES, libc::EIO, libc::ELIBBAD, libc::ELOOP, ENOEXEC, libc::ENOENT];
+            assert!(unseen.contains(&errno) || errno == libc::ENAMETOOLONG, "{id}: {expected:?} for errno {errno}");
+        }
+    }
+    let missing = looked(b"jq", 0, &[("/bin/jq", Err(ENOENT), None)]).inspection.unwrap();
+    assert_eq!(why_not(b"jq", missing).unwrap().cause.id, "command-not-found");
+    let fine = one("/bin/jq", 0, Ok(0o100_755), None).inspection.unwrap();
+    assert_eq!((fine.expected_errno(), why_not(b"/bin/jq", fine)), (None, None));
 }
