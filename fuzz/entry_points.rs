@@ -14,15 +14,20 @@ use rinit::diagnose::{Confidence, diagnose, registry};
 use rinit::evidence::cgroup::place::Version;
 use rinit::evidence::cgroup::values::Events;
 use rinit::evidence::cgroup::{self, Memory};
+use rinit::evidence::content::Content;
 use rinit::evidence::death::{Death, Executed, Full};
-use rinit::evidence::elf::Elf;
-use rinit::evidence::files::{Candidate, FileFacts, Inspection};
+use rinit::evidence::elf::{Elf, Executable, Header};
+use rinit::evidence::files::{Candidate, FileFacts, Inspection, Role, Target};
 use rinit::evidence::language::Language;
 use rinit::evidence::limits::{Limit, Limits};
 use rinit::evidence::mountinfo::Mount;
-use rinit::evidence::process::{Faults, Process, Status};
+use rinit::evidence::process::{Process, Status};
+use rinit::evidence::shebang::Shebang;
 use rinit::evidence::snapshot::{Later, Snapshot, Threads, Waiting};
 use rinit::evidence::sockets::Backlog;
+use rinit::evidence::start_limits::{Sizes, StartLimits};
+use rinit::evidence::user::{FileCapabilities, User};
+use rinit::evidence::walk::{Directory, Obstacle, Permissions, Place};
 use rinit::evidence::{Command, Evidence, Fate, Killed, SignalEvent, Usage};
 use rinit::outcome::{Outcome, Stage, StartError};
 use rinit::report::{Report, escape, find_report, is_json};
@@ -98,7 +103,10 @@ pub fn process(text: &[u8]) {
 pub fn mount(text: &[u8]) {
     for line in text.split(|byte| *byte == b'\n') {
         let Some(mount) = Mount::parse(line) else {
-            assert!(line.iter().filter(|byte| **byte == b' ').count() < 4);
+            let mut fields = line.split(|byte| *byte == b' ');
+            let is_number = |field: Option<&[u8]>| std::str::from_utf8(field?).ok()?.parse::<u64>().ok();
+            let ids = (is_number(fields.next()), is_number(fields.next()));
+            assert!(fields.count() < 3 || ids.0.is_none() || ids.1.is_none());
             continue;
         };
         assert!(mount.root.len() + mount.mount_point.len() <= line.len());
@@ -244,33 +252,101 @@ pub fn proof(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
         _ => None,
     };
     let of_exec = |wanted: i32| errno == Some((Stage::Exec, wanted));
-    let candidates = evidence.inspection.as_ref().map_or(&[][..], |inspection| &inspection.candidates);
-    let absent = |candidate: &Candidate| matches!(candidate.file, Err(libc::ENOENT | libc::ENOTDIR));
-    // The one that is there, where every other path that was tried is empty.
-    let alone = || {
-        let mut there = candidates.iter().filter(|candidate| !absent(candidate));
-        there.next().filter(|_| there.next().is_none()).and_then(|candidate| candidate.file.ok())
+    let inspection = evidence.inspection.as_ref();
+    let candidates = inspection.map_or(&[][..], |inspection| &inspection.candidates);
+    let errno_at = |target: &Target| target.file.as_ref().err().map(|obstacle| obstacle.errno);
+    let absent = |candidate: &Candidate| matches!(errno_at(&candidate.target), Some(libc::ENOENT | libc::ENOTDIR));
+    let needs = |role: Role| {
+        let all = candidates.iter().flat_map(|candidate| &candidate.needs);
+        all.filter(move |need| need.0 == role).map(|need| &need.1)
     };
-    let kind = |file: FileFacts| file.mode & libc::S_IFMT;
-    let stat_says = |wanted: i32| candidates.iter().any(|candidate| candidate.file == Err(wanted));
+    let all = || candidates.iter().map(|one| &one.target).chain(needs(Role::Interpreter)).chain(needs(Role::Loader));
+    let stat_says = |wanted: i32| all().any(|target| errno_at(target) == Some(wanted));
+    let files = || all().filter_map(|target| target.file.as_ref().ok());
+    let has = |wanted: &dyn Fn(&Content) -> bool| files().any(|file| file.content.as_ref().is_some_and(wanted));
+    let kind = |file: &FileFacts| file.permissions.mode & libc::S_IFMT;
+    // Where a search can have been refused, only one path is not empty.
+    let one_is_there = || candidates.iter().filter(|candidate| !absent(candidate)).count() == 1;
+    let place = |wanted: &dyn Fn(&Obstacle) -> bool| {
+        let obstacles = candidates.iter().filter_map(|candidate| candidate.target.file.as_ref().err());
+        obstacles.into_iter().any(wanted)
+    };
+    let denied = |file: &FileFacts| {
+        kind(file) != libc::S_IFREG
+            || file.permissions.mode & 0o111 == 0
+            || file.noexec == Some(true)
+            || (file.access != Some(true) && !file.has_acl)
+    };
+    let lacks_capability = || inspection.is_some_and(|inspection| inspection.user.effective.is_some());
     let name = &evidence.command.program;
     match id {
         "fd-limit" => errno.is_some_and(|(_, errno)| matches!(errno, libc::EMFILE | libc::ENFILE)),
-        "command-not-found" => {
+        "process-limit" => {
+            let limit = evidence.start_limits.as_ref().and_then(|limits| limits.cgroup_processes);
+            errno == Some((Stage::Fork, libc::EAGAIN)) && limit.is_some_and(|(current, most)| current >= most)
+        }
+        "command-not-found" | "shell-syntax-as-command" => {
             of_exec(libc::ENOENT) && (name.is_empty() || (!candidates.is_empty() && candidates.iter().all(absent)))
         }
         "path-missing" => {
-            of_exec(libc::ENOENT) && candidates.first().is_some_and(|first| absent(first) && first.missing.is_some())
+            of_exec(libc::ENOENT) && place(&|obstacle| matches!(obstacle.place, Some(Place::Missing(..))))
         }
-        "is-a-directory" => of_exec(libc::EACCES) && alone().is_some_and(|file| kind(file) == libc::S_IFDIR),
-        "not-executable" => {
-            of_exec(libc::EACCES) && alone().is_some_and(|file| kind(file) != libc::S_IFREG || file.mode & 0o111 == 0)
+        "dangling-symlink" => {
+            let leads_nowhere =
+                |obstacle: &Obstacle| obstacle.link.is_some() && matches!(obstacle.place, Some(Place::Missing(..)));
+            of_exec(libc::ENOENT) && place(&leads_nowhere)
+        }
+        "shebang-crlf" | "shebang-interpreter-missing" => {
+            of_exec(libc::ENOENT) && needs(Role::Interpreter).any(|target| errno_at(target) == Some(libc::ENOENT))
+        }
+        "loader-missing" => {
+            of_exec(libc::ENOENT)
+                && needs(Role::Loader).any(|target| matches!(errno_at(target), Some(0 | libc::ENOENT)))
+        }
+        "is-a-directory" => of_exec(libc::EACCES) && one_is_there() && files().any(|file| kind(file) == libc::S_IFDIR),
+        "noexec-mount" => of_exec(libc::EACCES) && one_is_there() && files().any(|file| file.noexec == Some(true)),
+        "not-executable" | "interpreter-not-executable" => {
+            of_exec(libc::EACCES) && one_is_there() && files().any(denied)
+        }
+        "path-not-traversable" => {
+            of_exec(libc::EACCES)
+                && lacks_capability()
+                && place(&|obstacle| matches!(obstacle.place, Some(Place::Closed(_, Some(_)))))
+        }
+        "capabilities-not-granted" => {
+            let bounding = inspection.and_then(|inspection| inspection.user.bounding);
+            let asks = |file: &FileFacts| file.capabilities.map_or(0, |capabilities| capabilities.permitted);
+            of_exec(libc::EPERM) && bounding.is_some_and(|bounding| files().any(|file| asks(file) & !bounding != 0))
         }
         "not-a-directory" => of_exec(libc::ENOTDIR) && stat_says(libc::ENOTDIR),
-        "symlink-loop" => of_exec(libc::ELOOP) && stat_says(libc::ELOOP),
+        "symlink-loop" => {
+            of_exec(libc::ELOOP) && (stat_says(libc::ELOOP) || candidates.iter().any(|one| one.needs.len() > 5))
+        }
         "name-too-long" => of_exec(libc::ENAMETOOLONG) && stat_says(libc::ENAMETOOLONG),
         "arguments-too-large" => of_exec(libc::E2BIG),
         "executable-busy" => of_exec(libc::ETXTBSY),
+        "bad-loader" => {
+            let short = |target: &Target| target.file.as_ref().is_ok_and(|file| file.size < 64);
+            of_exec(libc::ELIBBAD) || (of_exec(libc::EIO) && needs(Role::Loader).any(short))
+        }
+        "wrong-architecture" => {
+            let machine = inspection.and_then(|inspection| inspection.machine.as_deref());
+            of_exec(libc::ENOEXEC) && machine.is_some() && has(&|content| matches!(content, Content::Elf(_)))
+        }
+        "empty-file" => of_exec(libc::ENOEXEC) && files().any(|file| file.size == 0),
+        "no-shebang" => {
+            of_exec(libc::ENOEXEC) && has(&|content| matches!(content, Content::Text | Content::BrokenScript(_)))
+        }
+        "shebang-not-first" => of_exec(libc::ENOEXEC) && has(&|content| matches!(content, Content::LateShebang(_))),
+        "not-a-program" => {
+            of_exec(libc::ENOEXEC)
+                && has(&|content| {
+                    matches!(
+                        content,
+                        Content::Foreign(_) | Content::Zeros | Content::BrokenElf | Content::Data | Content::Elf(_)
+                    )
+                })
+        }
         "shell-kept-signal" => shell_kept(outcome, evidence),
         "stopped-by-own-handler" => jvm_stopped(outcome, evidence),
         "cpu-time-limit" => cpu_limit_reached(outcome, evidence),
@@ -422,8 +498,12 @@ impl Source<'_> {
     }
 
     fn name(&mut self) -> Vec<u8> {
-        match self.byte() % 8 {
+        match self.byte() % 12 {
             0 => Vec::new(),
+            8 => b"cd".to_vec(),
+            9 => b"/app/x".to_vec(),
+            10 => b"/bin/sh\r".to_vec(),
+            11 => b"/app".to_vec(),
             1 => b"node".to_vec(),
             2 => b"/usr/bin/python3".to_vec(),
             3 => b"ls -l /".to_vec(),
@@ -460,11 +540,13 @@ impl Source<'_> {
     }
 
     fn errno(&mut self) -> i32 {
-        const KNOWN: [i32; 20] = [
+        const KNOWN: [i32; 22] = [
             libc::ENOENT,
             libc::EACCES,
             libc::ENOENT,
             libc::EACCES,
+            libc::ENOEXEC,
+            libc::ENOEXEC,
             libc::ENOEXEC,
             libc::ENOTDIR,
             libc::ELOOP,
@@ -599,28 +681,145 @@ impl Source<'_> {
             limit: self.maybe(|source| cgroup::Limit { bytes: source.maybe(Self::long), level: source.below(3) }),
             hierarchical_limit: self.maybe(Self::long),
             peak: self.maybe(Self::long),
-            current: self.maybe(Self::long),
-            anonymous: self.maybe(Self::long),
             shared: self.maybe(Self::long),
-            group: self.maybe(|source| source.one_in(2)),
             swap_refused: few(self),
         }
     }
 
-    fn candidate(&mut self) -> Candidate {
-        let file = match self.byte() % 3 {
-            0 => Err(libc::ENOENT),
-            1 => Err(self.errno()),
-            _ => {
-                const KINDS: [u32; 6] =
-                    [libc::S_IFREG, libc::S_IFREG, libc::S_IFDIR, libc::S_IFIFO, libc::S_IFSOCK, libc::S_IFCHR];
-                let kind = KINDS[usize::from(self.byte() % 6)];
-                let mode = kind | [0o755, 0o644, 0, 0o100, 0o4111][usize::from(self.byte() % 5)];
-                let id = |byte: u8| if byte < 128 { 0 } else { 1000 };
-                Ok(FileFacts { mode, uid: id(self.byte()), gid: id(self.byte()), size: self.long() })
-            }
+    fn permissions(&mut self, kind: u32) -> Permissions {
+        let mode = kind | [0o755, 0o644, 0, 0o100, 0o4111][usize::from(self.byte() % 5)];
+        let id = |byte: u8| if byte < 128 { 0 } else { 1000 };
+        Permissions { mode, uid: id(self.byte()), gid: id(self.byte()) }
+    }
+
+    fn mount(&mut self) -> Mount {
+        Mount { mount_point: self.name(), file_system: self.maybe(Self::name), ..Mount::default() }
+    }
+
+    /// What a file holds: the start of one of each kind, or bytes.
+    fn content(&mut self) -> Content {
+        const STARTS: [&[u8]; 12] = [
+            b"",
+            &[0; 9],
+            b"#!\n",
+            b"\n#!/bin/sh\n",
+            b"#\n#!/bin/sh\n",
+            b"\xef\xbb\xbf#!/bin/sh\n",
+            b"MZ",
+            b"{\"a\": 1}",
+            b"\x7fELF",
+            b"echo\n",
+            b"\x01",
+            b"\x1f\x8b",
+        ];
+        match self.byte() % 16 {
+            at @ 0..12 => Content::parse(STARTS[usize::from(at)]),
+            12 => Content::Script(Shebang { interpreter: self.name(), argument: self.maybe(Self::name) }),
+            13 => Content::parse(&self.list(300, Self::byte)),
+            _ => Content::Elf(self.elf()),
+        }
+    }
+
+    fn elf(&mut self) -> Elf {
+        const MACHINES: [u16; 6] = [62, 183, 3, 40, 22, 9999];
+        let header = Header {
+            wide: self.one_in(2),
+            big_endian: self.one_in(3),
+            kind: u16::from(self.byte() % 6),
+            machine: MACHINES[usize::from(self.byte() % 6)],
+            table: self.long(),
+            entries: u16::from(self.byte()),
         };
-        Candidate { path: self.name(), file, missing: self.maybe(Self::name) }
+        Elf { header, loader: self.maybe(Self::name), end: self.maybe(Self::long), stack: self.long() }
+    }
+
+    fn facts(&mut self) -> FileFacts {
+        const KINDS: [u32; 6] =
+            [libc::S_IFREG, libc::S_IFREG, libc::S_IFDIR, libc::S_IFIFO, libc::S_IFSOCK, libc::S_IFCHR];
+        let kind = KINDS[usize::from(self.byte() % 6)];
+        let is_file = kind == libc::S_IFREG;
+        FileFacts {
+            permissions: self.permissions(kind),
+            size: self.long(),
+            has_acl: self.one_in(4),
+            access: if is_file { Some(self.one_in(2)) } else { None },
+            noexec: self.maybe(|source| source.one_in(3)),
+            nosuid: self.maybe(|source| source.one_in(3)),
+            mount: self.maybe(Self::mount),
+            content: if is_file { self.maybe(Self::content) } else { None },
+            capabilities: self.maybe(|source| FileCapabilities {
+                permitted: source.long(),
+                effective: source.one_in(2),
+                namespaced: source.one_in(2),
+            }),
+        }
+    }
+
+    fn obstacle(&mut self) -> Obstacle {
+        let errno = [libc::ENOENT, libc::EACCES, self.errno(), 0][usize::from(self.byte() % 4)];
+        let place = self.maybe(|source| match source.byte() % 4 {
+            0 => Place::File(source.name()),
+            1 => Place::Closed(source.name(), source.maybe(|source| source.permissions(libc::S_IFDIR))),
+            _ => Place::Missing(
+                source.name(),
+                Directory {
+                    path: source.name(),
+                    entries: source.maybe(|source| source.below(3)),
+                    lost_and_found: source.one_in(2),
+                    near: source.list(3, Self::name),
+                    mount: source.maybe(Self::mount),
+                },
+            ),
+        });
+        let link = if self.one_in(4) { Some((self.name(), self.name())) } else { None };
+        Obstacle { errno, place, link }
+    }
+
+    fn target(&mut self) -> Target {
+        Target { path: self.name(), file: if self.one_in(2) { Ok(self.facts()) } else { Err(self.obstacle()) } }
+    }
+
+    fn candidate(&mut self) -> Candidate {
+        let role = |byte: u8| if byte < 160 { Role::Interpreter } else { Role::Loader };
+        Candidate { target: self.target(), needs: self.list(6, |source| (role(source.byte()), source.target())) }
+    }
+
+    fn inspection(&mut self) -> Inspection {
+        const MACHINES: [&[u8]; 4] = [b"x86_64", b"aarch64", b"vax", b""];
+        let id = |byte: u8| u32::from(byte % 2) * 1000;
+        Inspection {
+            candidates: self.list(2, Self::candidate),
+            search_path: self.maybe(Self::name),
+            user: User {
+                uid: id(self.byte()),
+                gid: id(self.byte()),
+                groups: self.maybe(|source| source.list(3, |source| id(source.byte()))),
+                effective: self.maybe(|source| if source.one_in(2) { 0 } else { source.long() }),
+                bounding: self.maybe(Self::long),
+            },
+            near: self.list(3, Self::name),
+            elsewhere: self.maybe(Self::name),
+            interpreter: self.maybe(Self::name),
+            loaders: self.maybe(|source| source.list(3, Self::name)),
+            machine: self.maybe(|source| MACHINES[usize::from(source.byte() % 4)].to_vec()),
+            security_label: self.maybe(Self::name),
+        }
+    }
+
+    fn start_limits(&mut self) -> StartLimits {
+        StartLimits {
+            descriptors: self.maybe(Self::long),
+            processes: self.maybe(Self::long),
+            stack: self.maybe(Self::long),
+            cgroup_processes: self.maybe(|source| (source.long(), source.long())),
+            sizes: self.maybe(|source| Sizes {
+                arguments: source.below(60_000),
+                longest_argument: source.below(60_000),
+                environment: source.long() as usize,
+                variables: source.below(300),
+                largest_variable: source.maybe(|source| (source.name(), source.below(60_000))),
+            }),
+        }
     }
 
     fn evidence(&mut self) -> Evidence {
@@ -630,6 +829,10 @@ impl Source<'_> {
                 arguments: self.below(9),
                 shown: if self.one_in(4) { Some(self.list(5, Self::name)) } else { None },
             },
+            // First what takes many bytes: where there are no more, nothing is known.
+            inspection: self.maybe(Self::inspection),
+            start_limits: self.maybe(Self::start_limits),
+            elf: self.maybe(|source| Executable { path: source.name(), size: source.long(), elf: source.elf() }),
             pid: self.maybe(Self::int),
             is_init: self.one_in(2),
             started: self.long(),
@@ -644,8 +847,7 @@ impl Source<'_> {
             signals_omitted: self.maybe(Self::long).unwrap_or_default() * u64::from(self.one_in(3)),
             zombie: self.maybe(Self::status),
             memory: self.maybe(|source| Box::new(source.memory())),
-            faults: self
-                .maybe(|source| Faults { major: source.byte().into(), of_children: (source.byte() / 128).into() }),
+            faults_of_children: self.maybe(|source| (source.byte() / 128).into()),
             killed: Killed { count: (self.byte() / 128).into(), named: Vec::new() },
             reaped: self.long(),
             group: self.one_in(4),
@@ -654,22 +856,8 @@ impl Source<'_> {
                 directory: source.maybe(Self::name),
             }),
             death: self.maybe(Self::death),
-            elf: self.maybe(|source| Elf {
-                path: source.name(),
-                size: source.long(),
-                end: source.long(),
-                loader: source.maybe(Self::name),
-                stack: source.long(),
-            }),
             language: self.maybe(|source| if source.one_in(2) { Language::Go } else { Language::Rust }),
             left: self.maybe(|source| source.list(12, Self::left)),
-            inspection: self.maybe(|source| Inspection {
-                candidates: source.list(4, Self::candidate),
-                search_path: source.maybe(Self::name),
-                uid: u32::from(source.byte() % 2) * 1000,
-                gid: u32::from(source.byte() % 2) * 1000,
-                ..Inspection::default()
-            }),
             ..Evidence::default()
         }
     }

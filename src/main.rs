@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -17,10 +17,11 @@ use rinit::diagnose::{diagnose, public_part, wording};
 use rinit::evidence::cgroup::watch::Watch;
 use rinit::evidence::cgroup::{self, Baseline, Depth, Strain};
 use rinit::evidence::death::Executed;
-use rinit::evidence::elf::Elf;
+use rinit::evidence::elf::Executable;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
+use rinit::evidence::start_limits::StartLimits;
 use rinit::evidence::{self, Evidence, Killer};
 use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
@@ -300,6 +301,9 @@ impl Run {
         let words: Vec<Vec<u8>> = self.arguments.from(self.program).map(|word| word.to_bytes().to_vec()).collect();
         let evidence = &mut self.evidence;
         evidence.ended = seconds_since_1970();
+        if let Outcome::NotStarted(_) = outcome {
+            evidence.start_limits = Some(StartLimits::read(&words));
+        }
         evidence.command = evidence::Command {
             program: words.first().cloned().unwrap_or_default(),
             arguments: words.len().saturating_sub(1),
@@ -310,8 +314,8 @@ impl Run {
             let candidates = child::candidates(&evidence.command.program, path.as_deref());
             let searched = !evidence.command.program.contains(&b'/');
             let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            evidence.inspection =
-                Some(Inspection::of(candidates, search_path, directory.as_deref().unwrap_or(Path::new(""))));
+            let program = &evidence.command.program;
+            evidence.inspection = Some(Inspection::of(program, candidates, search_path, directory.as_deref()));
         }
         // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic; every other failure is
         // read by the program's name.
@@ -328,7 +332,7 @@ impl Run {
                     evidence.executed.get_or_insert_default().exe = exe;
                     evidence.language = file.filter(|_| matches!(code, 2 | 101)).and_then(|file| Language::of(&file));
                 }
-                _ => evidence.elf = file.and_then(|file| Elf::read(&file)),
+                _ => evidence.elf = file.and_then(|file| Executable::read(&file)),
             }
         }
         let diagnosis = diagnose(&outcome, evidence);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::case::Case;
 use super::{Cause, Confidence, Diagnosis, registry, wording};
-use crate::evidence::elf::Elf;
+use crate::evidence::elf::Executable;
 use crate::signals::Signo;
 use Confidence::{Likely, Possible};
 
@@ -18,17 +18,18 @@ pub(super) fn truncated_binary(case: &Case<'_>) -> Option<Diagnosis> {
     const SOON: Duration = Duration::from_secs(1);
     const NEXT_TO_NOTHING: Duration = Duration::from_millis(50);
     let signal = case.signal().filter(|signal| matches!(*signal, Signo::SEGV | Signo::BUS))?;
-    let elf = case.evidence.elf.as_ref().filter(|elf| elf.end > elf.size)?;
+    let file = case.evidence.elf.as_ref()?;
+    let end = file.elf.end.filter(|end| *end > file.size)?;
     let cpu = case.evidence.usage.map_or(Duration::ZERO, |usage| usage.user.saturating_add(usage.system));
     if case.evidence.duration > SOON || cpu > NEXT_TO_NOTHING {
         return None;
     }
-    let (confidence, path) = (if_all_known(case, Likely), wording::name(&elf.path));
+    let (confidence, path) = (if_all_known(case, Likely), wording::name(&file.path));
     let why = format!("{}its file is cut off", confidence.hedge());
     let size = |bytes: u64| wording::count(bytes as usize, "byte", "bytes");
     Some(
         not_passed_on(case, case.killed(signal, &registry::TRUNCATED_BINARY, confidence, &why), signal)
-            .evidence(format!("{path} has {}, its program headers need {}", size(elf.size), size(elf.end)))
+            .evidence(format!("{path} has {}, its program headers need {}", size(file.size), size(end)))
             .next(format!("copy or download {path} again and compare its checksum, then rebuild the image")),
     )
 }
@@ -75,8 +76,8 @@ pub(super) fn fault(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis =
             diagnosis.evidence(format!("right after its death {} had no free block", wording::name(&full.path)));
     }
-    if let Some(elf) = case.evidence.elf.as_ref().filter(|elf| signal == Signo::SEGV && elf.needs_musl()) {
-        diagnosis = diagnosis.evidence(musl_stacks(elf));
+    if let Some(file) = case.evidence.elf.as_ref().filter(|file| signal == Signo::SEGV && file.elf.needs_musl()) {
+        diagnosis = diagnosis.evidence(musl_stacks(file));
         next = format!(
             "run the same program on a Debian base. Gone: musl (a thread's stack, or a native module built for glibc: rebuild it inside Alpine). Still there: its own bug, {next}"
         );
@@ -125,9 +126,9 @@ pub(super) fn broken_pipe(case: &Case<'_>) -> Option<Diagnosis> {
 
 /// musl gives a new thread 131,072 bytes (src/internal/pthread_impl.h, `DEFAULT_STACK_SIZE`), or what the executable's
 /// `PT_GNU_STACK` asks for.
-fn musl_stacks(elf: &Elf) -> String {
+fn musl_stacks(Executable { path, elf, .. }: &Executable) -> String {
     const DEFAULT: u64 = 131_072;
-    let (loader, path) = (wording::name(elf.loader.as_deref().unwrap_or_default()), wording::name(&elf.path));
+    let (loader, path) = (wording::name(elf.loader.as_deref().unwrap_or_default()), wording::name(path));
     if elf.stack > DEFAULT {
         return format!("{path} is built for musl ({loader})");
     }

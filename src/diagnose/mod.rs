@@ -16,8 +16,9 @@ mod stopped;
 pub(crate) mod tests;
 pub mod wording;
 
-use crate::evidence::Evidence;
-use crate::outcome::Outcome;
+use crate::evidence::files::Inspection;
+use crate::evidence::{Command, Evidence};
+use crate::outcome::{Outcome, Stage, StartError};
 use case::Case;
 pub use case::{program_label, public_part, survivors, went_well};
 
@@ -175,24 +176,8 @@ impl Diagnosis {
 /// A rule finds its cause or leaves the case to the rules after it. The doc comment of each says what proof it needs.
 type Rule = fn(&Case<'_>) -> Option<Diagnosis>;
 
-/// The order of reasoning: the first rule that finds its cause is believed.
+/// The order of reasoning, after those of [`not_started`]: the first rule that finds its cause is believed.
 const RULES: &[Rule] = &[
-    not_started::fd_limit,
-    not_started::process_limit,
-    not_started::no_memory,
-    not_started::command_line_as_one_word,
-    not_started::command_not_found,
-    not_started::path_missing,
-    not_started::is_a_directory,
-    not_started::not_executable,
-    not_started::path_not_traversable,
-    not_started::denied_by_security_module,
-    not_started::not_a_directory,
-    not_started::symlink_loop,
-    not_started::name_too_long,
-    not_started::arguments_too_large,
-    not_started::executable_busy,
-    not_started::not_a_program,
     // Signalled. What seccomp did is written in the zombie; what was asked for outranks what usually raises a signal.
     killed::seccomp_killed,
     stopped::from_terminal,
@@ -227,15 +212,27 @@ const RULES: &[Rule] = &[
     exited::conventional_code,
 ];
 
+/// Why a command that somebody in the container started (a shell that ended with 126 or 127) cannot have run: what rinit
+/// would say, had it started it. `None` if what was seen lets it run, and where no rule knows why not.
+#[must_use]
+pub fn why_not(name: &[u8], inspection: Inspection) -> Option<Diagnosis> {
+    let outcome = Outcome::NotStarted(StartError { stage: Stage::Exec, errno: inspection.expected_errno()? });
+    let command = Command { program: name.to_vec(), ..Command::default() };
+    let evidence = Evidence { command, inspection: Some(inspection), ..Evidence::default() };
+    let case = Case { outcome: &outcome, evidence: &evidence };
+    not_started::RULES.iter().find_map(|rule| rule(&case))
+}
+
 /// Finds the cause.
 #[must_use]
 pub fn diagnose(outcome: &Outcome, evidence: &Evidence) -> Diagnosis {
     let case = Case { outcome, evidence };
-    let mut diagnosis = RULES.iter().find_map(|rule| rule(&case)).unwrap_or_else(|| match *outcome {
-        Outcome::NotStarted(error) => not_started::other(&case, error),
-        Outcome::Signaled { signal, .. } => killed::other(&case, signal),
-        Outcome::Exited(code) => exited::other(&case, code),
-    });
+    let mut diagnosis =
+        not_started::RULES.iter().chain(RULES).find_map(|rule| rule(&case)).unwrap_or_else(|| match *outcome {
+            Outcome::NotStarted(error) => not_started::other(&case, error),
+            Outcome::Signaled { signal, .. } => killed::other(&case, signal),
+            Outcome::Exited(code) => exited::other(&case, code),
+        });
     case.complete(&mut diagnosis);
     diagnosis
 }

@@ -19,39 +19,66 @@ causes! {
     // Not started.
     FD_LIMIT "fd-limit" Limit "no file descriptor was free"
         "EMFILE or ENFILE from the call that failed: nothing else gives them"
-        "raise the limit on open files (ulimit -n, docker run --ulimit nofile, for the whole system fs.file-max)";
+        "raise the limit on open files (ulimit -n, docker run --ulimit nofile, for the whole system fs.file-max), and see what holds so many open";
     PROCESS_LIMIT "process-limit" Limit "a limit on processes was reached"
-        "EAGAIN from fork or execve, which does not say which limit: likely"
+        "EAGAIN from fork or execve, which does not say which limit: likely. Certain if the container's pids.current was at pids.max right after fork failed"
         "look for processes or zombies that pile up, then raise the limit (docker run --pids-limit, podPidsLimit of the kubelet, ulimit -u)";
     NO_MEMORY_TO_START "no-memory-to-start" Limit "the kernel had no memory for a new process"
         "ENOMEM from the call that failed. A PID namespace without an init gives the same: likely"
         "compare the container's memory limit, and the memory that is free on the node, with what the program needs";
     COMMAND_LINE_AS_ONE_WORD "command-line-as-one-word" Config "a whole command line was given as the program's name"
-        "no such file, and a blank in the name: likely"
-        "give each word by itself ([\"PROGRAM\", \"ARGUMENT\"] in a Dockerfile or manifest), or run it through a shell: sh -c '...'";
+        "no such file, and a blank in the name or a bracket at its beginning: likely"
+        "give each word by itself ([\"PROGRAM\", \"ARGUMENT\"] in a Dockerfile or manifest, with double quotation marks), or run it through a shell: sh -c '...'";
+    SHELL_SYNTAX_AS_COMMAND "shell-syntax-as-command" Config "what only a shell understands was given as the program"
+        "ENOENT for a word of the shell's grammar or a builtin. Certain if every directory of PATH was looked at. Likely for $NAME and NAME=value"
+        "run it through a shell, [\"sh\", \"-c\", \"...\"] in a Dockerfile or manifest: execve knows programs alone";
     COMMAND_NOT_FOUND "command-not-found" Image "no directory of PATH has the program"
         "ENOENT for a name without a slash. Certain if every directory of PATH was looked at"
-        "check the spelling, install the program in the image, or give its absolute path";
+        "check the spelling, install the program in the image (in the stage that is shipped), or give its absolute path. In Kubernetes command replaces ENTRYPOINT and args replaces CMD";
+    VOLUME_HIDES_FILE "volume-hides-file" Config "an empty volume is mounted where the program should be"
+        "ENOENT, and the directory that lacks the file is an empty mount. What the image has below it cannot be seen: likely"
+        "mount the volume elsewhere, or fill it first (an init container that copies the files). A subPath that does not exist becomes an empty directory";
+    DANGLING_SYMLINK "dangling-symlink" Image "the program's path is a symbolic link to nothing"
+        "ENOENT, a symbolic link on the path, and its target that does not exist: certain"
+        "correct the link, or put its target into the image: a link that points out of a copied directory, or into a build stage, breaks like this";
     PATH_MISSING "path-missing" Image "the program's path does not exist"
         "ENOENT for a path. Certain if a component of it was seen to be absent"
-        "correct the path, or put the file there: check the COPY line, and whether a volume is mounted over its directory. In Kubernetes, command replaces ENTRYPOINT and args replaces CMD";
+        "correct the command, or COPY the file. In Kubernetes command replaces ENTRYPOINT and args replaces CMD";
+    SHEBANG_CRLF "shebang-crlf" Image "a script has Windows line ends, so its interpreter is not found"
+        "ENOENT, and the first line of the script ends with a carriage return: the interpreter of that name was looked for and is absent: certain"
+        "sed -i 's/\\r$//' FILE and rebuild. To keep it so: \"*.sh text eol=lf\" in .gitattributes";
+    SHEBANG_INTERPRETER_MISSING "shebang-interpreter-missing" Image "the interpreter of a script does not exist"
+        "ENOENT, and the interpreter that the first line names was looked for and is absent: certain. Likely for a relative one that was not looked for"
+        "install the interpreter in the image (in the stage that is shipped), or name one in the first line that is there";
+    LOADER_MISSING "loader-missing" Image "the dynamic loader of a program does not exist"
+        "ENOENT, and the loader that the ELF file names was looked for and is absent: certain"
+        "install the C library that it was built for, build it in the image that it runs in, or link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static)";
     IS_A_DIRECTORY "is-a-directory" Config "the program's path is a directory"
         "EACCES, and a directory is there. Certain if nothing else was found that could be meant"
-        "name the program in it, or correct the path";
+        "name the program in it, or correct the path. A subPath or a file that does not exist on the host becomes an empty directory when it is mounted";
+    NOEXEC_MOUNT "noexec-mount" Config "the program's file is on a noexec mount"
+        "EACCES, and statvfs says that the mount of the file is noexec. Certain if nothing else was found that could be meant"
+        "put the program into the image, or mount without noexec (docker run --tmpfs DIRECTORY:exec, mountOptions of a PersistentVolume). A script can also be given to its interpreter: sh FILE";
     PATH_NOT_TRAVERSABLE "path-not-traversable" Image "a directory on the way to the program may not be searched"
-        "EACCES from execve and from stat of the path. A security module gives the same: likely"
-        "give that user the x permission on every directory of the path (chmod o+x or chown in the image), or run as another user";
+        "EACCES from execve and from stat of the path: likely. Certain if the mode of a directory denies it and no capability or access control list can allow it"
+        "give that user the x permission on every directory of the path (chmod o+x or COPY --chown in the Dockerfile), or run as another user (USER, runAsUser). Programs under /root are out of reach for all but root";
     NOT_EXECUTABLE "not-executable" Image "the program's file may not be executed"
-        "EACCES, and the mode of the file. Certain if it has no x at all, or is no regular file"
-        "make it executable in the image (COPY --chmod=0755, in git: git update-index --chmod=+x). A script can also be given to its interpreter: sh FILE";
+        "EACCES, and the mode of the file. Certain if it has no x at all, is no regular file, or denies this user and nothing can override that"
+        "make it executable in the image (COPY --chmod=0755, in git: git update-index --chmod=+x, for a ConfigMap volume defaultMode: 0755). A script can also be given to its interpreter: sh FILE";
+    INTERPRETER_NOT_EXECUTABLE "interpreter-not-executable" Image "the program's interpreter or loader may not be executed"
+        "EACCES, and what the file needs is on a noexec mount, no regular file, or of a mode that denies it: as sure as for the file itself"
+        "make the interpreter (the loader) executable, or name another one in the first line of the script";
+    CAPABILITIES_NOT_GRANTED "capabilities-not-granted" Config "the file has capabilities that the container may not grant"
+        "EPERM, and file capabilities that the bounding set (CapBnd) lacks. Certain if they count in this user namespace and on this mount"
+        "give the container the capability (docker run --cap-add, securityContext.capabilities.add), or take the capabilities off the file in the image: setcap -r FILE";
     DENIED_BY_SECURITY_MODULE "denied-by-security-module" Platform "execution was denied although the mode allows it"
         "EACCES, and everything that was looked at allows it: possible"
-        "look for noexec at its mount in /proc/mounts, at the mode of the interpreter in its first line, then for a denial in the host's audit log (Docker and Podman volumes under SELinux: option :z)";
+        "look for a denial in the host's audit log (ausearch -m avc, dmesg), and for Docker and Podman volumes under SELinux use the option :z. To compare: docker run --security-opt label=disable, or apparmor=unconfined";
     NOT_A_DIRECTORY "not-a-directory" Config "a file stands where the path needs a directory"
         "ENOTDIR. Certain if stat of the path gives it too"
-        "correct the path, or what is mounted there: a file mounted over a directory gives this";
+        "correct the path, or what is mounted there: a file mounted over a directory gives this (mountPath with subPath, -v FILE:DIRECTORY)";
     SYMLINK_LOOP "symlink-loop" Image "symbolic links lead in a circle"
-        "ELOOP. Certain if stat of the path gives it too"
+        "ELOOP. Certain if stat of the path gives it too, or if more than five scripts name each other as interpreters"
         "follow the links by hand (ls -l, readlink), and the first lines of scripts whose interpreter is a script";
     NAME_TOO_LONG "name-too-long" Config "the program's path is longer than the system allows"
         "ENAMETOOLONG. Certain if stat of the path gives it too"
@@ -62,8 +89,23 @@ causes! {
     EXECUTABLE_BUSY "executable-busy" Image "the program's file was open for writing"
         "ETXTBSY from execve: nothing else gives it"
         "finish and close the copy before the start, or copy to another name and rename it";
+    BAD_LOADER "bad-loader" Image "the program's dynamic loader is damaged or for another machine"
+        "ELIBBAD from execve, or EIO with a loader shorter than an ELF header: nothing else gives them"
+        "install the C library of the image again (libc6, musl), for the image's own architecture. A COPY from an image of another platform, or over /lib, breaks it like this";
+    WRONG_ARCHITECTURE "wrong-architecture" Image "the program is built for another kind of machine"
+        "ENOEXEC, and an ELF header for another machine than uname names: certain. Likely for 32-bit programs of the same family, and after ENOENT, where an emulator is missing"
+        "build that file for the target: docker buildx build --platform linux/amd64,linux/arm64, with TARGETARCH handed to the compiler (GOARCH, --target). A COPY of a binary built on the host is the usual reason";
+    EMPTY_FILE "empty-file" Image "the program's file is empty"
+        "ENOEXEC, and no bytes in the file: certain"
+        "check the COPY or the download that should have filled it (curl -f fails where curl writes an empty file), the build stage, or the key of the ConfigMap";
+    NO_SHEBANG "no-shebang" Image "a script names no interpreter in its first line"
+        "ENOEXEC, and a text whose first line names no interpreter: certain, the kernel knows no other way to run a text"
+        "make #!/bin/sh (or #!/usr/bin/env python3 and the like) its very first line, or start it as: sh FILE. A shell would have guessed, the kernel does not";
+    SHEBANG_NOT_FIRST "shebang-not-first" Image "something stands before the #! of a script"
+        "ENOEXEC, and #! that does not stand in the first two bytes of the file: certain"
+        "delete what stands before #!: it must be the first two bytes of the file (save as UTF-8 without BOM, no empty line, no comment above it)";
     NOT_A_PROGRAM "not-a-program" Image "the file is no program that this kernel can run"
-        "ENOEXEC from execve, for the file or its interpreter: likely"
+        "ENOEXEC. Certain if the content was seen to be no program. Likely for ELF whose header looks right, and where nothing could be read"
         "look at it with: file PROGRAM, or head -c 64 PROGRAM. For another architecture: docker build --platform. A script needs #!/bin/sh or the like as its very first bytes";
     NOT_STARTED "not-started" Unknown "the program could not be started"
         "the errno of the call that failed, which alone does not say why"

@@ -6,9 +6,9 @@ mod stopping;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::not_started::tests::looked;
 use super::*;
 use crate::evidence::death::Executed;
-use crate::evidence::files::{Candidate, FileFacts, Inspection};
 use crate::evidence::language::Language;
 use crate::evidence::process::{Process, Status};
 use crate::evidence::snapshot::Snapshot;
@@ -107,46 +107,16 @@ pub(crate) fn died(signal: Signo) -> Outcome {
     Outcome::Signaled { signal, core_dumped: false }
 }
 
-fn refused(errno: i32) -> Outcome {
+pub(crate) fn refused(errno: i32) -> Outcome {
     Outcome::NotStarted(StartError { stage: Stage::Exec, errno })
 }
 
-fn unforked(stage: Stage, errno: i32) -> Outcome {
+pub(crate) fn unforked(stage: Stage, errno: i32) -> Outcome {
     Outcome::NotStarted(StartError { stage, errno })
 }
 
 fn number(signal: i32) -> Signo {
     Signo::new(signal).unwrap()
-}
-
-/// What is found at `path` when `uid` looks.
-fn looked(program: &[u8], uid: u32, candidates: &[(&str, Result<u32, i32>, Option<&str>)]) -> Evidence {
-    let bare = !program.contains(&b'/');
-    let candidates = candidates.iter().map(|(path, file, missing)| Candidate {
-        path: path.as_bytes().to_vec(),
-        file: file.map(|mode| FileFacts { mode, uid: 0, gid: 0, size: 412 }),
-        missing: missing.map(|missing| missing.as_bytes().to_vec()),
-    });
-    let mut evidence = ran(program);
-    evidence.duration = Duration::from_millis(1);
-    evidence.usage = None;
-    evidence.inspection = Some(Inspection {
-        candidates: candidates.collect(),
-        search_path: bare.then(|| b"/usr/local/bin:/bin".to_vec()),
-        uid,
-        gid: uid,
-    });
-    evidence
-}
-
-fn one(path: &str, uid: u32, file: Result<u32, i32>, missing: Option<&str>) -> Evidence {
-    looked(path.as_bytes(), uid, &[(path, file, missing)])
-}
-
-fn empty_file() -> Evidence {
-    let mut evidence = one("/app/x", 0, Ok(0o100_755), None);
-    evidence.inspection.as_mut().unwrap().candidates[0].file.as_mut().unwrap().size = 0;
-    evidence
 }
 
 fn omitted(mut evidence: Evidence) -> Evidence {
@@ -177,100 +147,10 @@ fn leaving(processes: &[(i32, i32, u8)]) -> Evidence {
     evidence
 }
 
-type Row = (Outcome, Evidence, &'static str, Confidence, &'static str);
+pub(crate) type Row = (Outcome, Evidence, &'static str, Confidence, &'static str);
 
 const ENOENT: i32 = libc::ENOENT;
 const EACCES: i32 = libc::EACCES;
-
-fn not_started() -> Vec<Row> {
-    let app = "/app/x";
-    let plain = || ran(b"/app/x");
-    vec![
-        (unforked(Stage::Prepare, libc::EMFILE), plain(), "fd-limit", Certain, "exit status 125"),
-        (refused(libc::ENFILE), plain(), "fd-limit", Certain, "whole system"),
-        (unforked(Stage::Fork, libc::EAGAIN), plain(), "process-limit", Likely, "fork gave EAGAIN"),
-        (refused(libc::EAGAIN), plain(), "process-limit", Likely, "exit status 126"),
-        (unforked(Stage::Fork, libc::ENOMEM), plain(), "no-memory-to-start", Likely, "still has an init"),
-        (refused(libc::ENOMEM), plain(), "no-memory-to-start", Likely, "memory limit"),
-        (refused(ENOENT), looked(b"ls -l", 0, &[]), "command-line-as-one-word", Likely, "cannot start ls ...:"),
-        (refused(libc::ENAMETOOLONG), ran(b"a\tb"), "command-line-as-one-word", Likely, "3 bytes long"),
-        (
-            refused(ENOENT),
-            looked(b"jq", 0, &[("/usr/local/bin/jq", Err(ENOENT), None), ("/bin/jq", Err(libc::ENOTDIR), None)]),
-            "command-not-found",
-            Certain,
-            "PATH was /usr/local/bin:/bin; 2 directories were looked in",
-        ),
-        (
-            refused(ENOENT),
-            looked(b"jq", 0, &[("/usr/local/bin/jq", Err(ENOENT), None), ("/bin/jq", Err(EACCES), None)]),
-            "command-not-found",
-            Likely,
-            "in no directory of PATH",
-        ),
-        (refused(ENOENT), ran(b"jq"), "command-not-found", Likely, "exit status 127"),
-        (refused(ENOENT), ran(b""), "command-not-found", Certain, "is empty"),
-        (refused(ENOENT), one(app, 0, Err(ENOENT), Some("/app")), "path-missing", Certain, "/app does not exist"),
-        (refused(ENOENT), one(app, 0, Err(ENOENT), None), "path-missing", Likely, "symbolic link to nothing"),
-        (refused(ENOENT), plain(), "path-missing", Likely, "or the interpreter"),
-        (refused(ENOENT), one(app, 0, Ok(0o100_755), None), "not-started", Likely, "the file exists"),
-        (
-            refused(ENOENT),
-            looked(b"jq", 0, &[("/bin/jq", Ok(0o100_755), None)]),
-            "not-started",
-            Likely,
-            "although /bin/jq exists",
-        ),
-        (refused(EACCES), one("/app", 0, Ok(0o40_755), None), "is-a-directory", Certain, "/app is a directory"),
-        (
-            refused(EACCES),
-            looked(b"x", 0, &[("/a/x", Ok(0o40_755), None), ("/b/x", Ok(0o100_644), None)]),
-            "is-a-directory",
-            Likely,
-            "/a/x is a directory",
-        ),
-        (
-            refused(EACCES),
-            one(app, 1000, Ok(0o100_644), None),
-            "not-executable",
-            Certain,
-            "/app/x is mode 0644, owner 0:0, rinit runs as uid 1000 gid 1000",
-        ),
-        (refused(EACCES), one(app, 0, Ok(0o100_644), None), "not-executable", Certain, "mode 0644"),
-        (refused(EACCES), one(app, 1000, Ok(0o100_700), None), "not-executable", Likely, "supplementary groups"),
-        (refused(EACCES), one(app, 0, Ok(0o100_070), None), "not-executable", Possible, "capabilities"),
-        (refused(EACCES), one(app, 0, Ok(0o10_777), None), "not-executable", Certain, "is a FIFO"),
-        (
-            refused(EACCES),
-            looked(b"x", 9, &[("/a/x", Ok(0o100_644), None), ("/b/x", Err(EACCES), None)]),
-            "not-executable",
-            Likely,
-            "/a/x is mode 0644",
-        ),
-        (refused(EACCES), one(app, 1000, Err(EACCES), None), "path-not-traversable", Likely, "uid 1000"),
-        (
-            refused(EACCES),
-            looked(b"x", 9, &[("/a/x", Err(EACCES), None), ("/b/x", Err(ENOENT), None)]),
-            "path-not-traversable",
-            Possible,
-            "whether the program is in that directory",
-        ),
-        (refused(EACCES), one(app, 1000, Ok(0o100_755), None), "denied-by-security-module", Possible, "noexec"),
-        (refused(EACCES), plain(), "not-started", Unknown, "EACCES (Permission denied)"),
-        (refused(libc::ENOTDIR), one(app, 0, Err(libc::ENOTDIR), None), "not-a-directory", Certain, "stat of /app/x"),
-        (refused(libc::ENOTDIR), plain(), "not-a-directory", Likely, "interpreter"),
-        (refused(libc::ELOOP), one(app, 0, Err(libc::ELOOP), None), "symlink-loop", Certain, "links"),
-        (refused(libc::ELOOP), one(app, 0, Ok(0o100_755), None), "symlink-loop", Likely, "interpreter"),
-        (refused(libc::ENAMETOOLONG), one(app, 0, Err(libc::ENAMETOOLONG), None), "name-too-long", Certain, "6 bytes"),
-        (refused(libc::E2BIG), plain(), "arguments-too-large", Certain, "2 arguments"),
-        (refused(libc::ETXTBSY), plain(), "executable-busy", Certain, "open for writing"),
-        (refused(libc::ENOEXEC), one(app, 0, Ok(0o100_755), None), "not-a-program", Likely, "/app/x has 412 bytes"),
-        (refused(libc::ENOEXEC), empty_file(), "not-a-program", Likely, "the file is empty"),
-        (refused(libc::EPERM), plain(), "not-started", Unknown, "capabilities"),
-        (refused(libc::EFAULT), plain(), "not-started", Unknown, "EFAULT"),
-        (unforked(Stage::Prepare, libc::ENOSYS), plain(), "not-started", Unknown, "exit status 125"),
-    ]
-}
 
 fn signalled() -> Vec<Row> {
     let (term, int, hup, usr1) = (Signo::TERM, Signo::INT, Signo::HUP, number(libc::SIGUSR1));
@@ -604,7 +484,10 @@ fn no_exit_by_itself_is_surer_than_likely_whatever_ran() {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started(), signalled(), exited(), stopping::rows(), codes(), memory::rows()].into_iter().flatten().collect()
+    [not_started::tests::rows(), signalled(), exited(), stopping::rows(), codes(), memory::rows()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {

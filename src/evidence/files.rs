@@ -1,14 +1,34 @@
-//! What is on disk where PROGRAM should be, looked at after execve(2) refused it.
+//! What is on disk where PROGRAM should be, looked at after execve(2) refused it: the file, and every file that
+//! execve(2) opens for it, interpreters and loader. A few KiB of regular files are read, and nothing else is opened.
 
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::AccessFlags;
+
+use super::content::Content;
+use super::elf::{self, Elf};
+use super::mountinfo::Mount;
+use super::user::{FileCapabilities, User};
+use super::walk::{self, Obstacle, Permissions};
 use crate::sys::descriptor::errno_of;
+use crate::sys::process::attribute;
+
+/// How much of a file is read to see what it is.
+const START: u64 = 4096;
+/// Interpreters are followed this far. The kernel gives up after five (fs/exec.c, `exec_binprm`).
+const LONGEST_CHAIN: usize = 7;
+/// More than an image has.
+const MOST_LOADERS: usize = 8;
+/// Longest mountinfo that is read. A container has some dozens of mounts.
+const LONGEST_MOUNTINFO: u64 = 1 << 20;
 
 /// The look at one command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,67 +37,313 @@ pub struct Inspection {
     pub candidates: Vec<Candidate>,
     /// PATH as it was searched; `None` for a command with a slash.
     pub search_path: Option<Vec<u8>>,
-    /// Effective user and group of rinit, hence of PROGRAM.
-    pub uid: u32,
-    /// See `uid`.
-    pub gid: u32,
+    /// rinit's credentials, hence PROGRAM's.
+    pub user: User,
+    /// Files of PATH whose names are near to that of a command that is in none of its directories.
+    pub near: Vec<Vec<u8>>,
+    /// Where a command is that is in no directory of PATH, or the first word of one with blanks in it.
+    pub elsewhere: Option<Vec<u8>>,
+    /// Where the interpreter is whose path a script gives wrongly: without the carriage return behind it, or in
+    /// another directory.
+    pub interpreter: Option<Vec<u8>>,
+    /// The loaders that were found in /lib and /lib64; `None` if these could not be read.
+    pub loaders: Option<Vec<Vec<u8>>>,
+    /// The machine that uname(2) names.
+    pub machine: Option<Vec<u8>>,
+    /// What a security module calls rinit (/proc/self/attr/current): `docker-default (enforce)`.
+    pub security_label: Option<Vec<u8>>,
 }
 
 /// One path that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The path, absolute if rinit's working directory at the start was known.
-    pub path: Vec<u8>,
-    /// What stat(2) says of it, symbolic links followed; errno if it fails.
-    pub file: Result<FileFacts, i32>,
-    /// The first component of the path that does not exist, if the file does not.
-    pub missing: Option<Vec<u8>>,
+    /// The path, absolute if rinit's working directory at the start was known, and what is there.
+    pub target: Target,
+    /// What execve(2) opens next: the interpreter that the script names, that one's, and so on; at last the loader.
+    pub needs: Vec<(Role, Target)>,
 }
 
-/// stat(2) in brief.
+/// What a file is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Named by the `#!` line of the file before.
+    Interpreter,
+    /// Named by the ELF file before (`PT_INTERP`).
+    Loader,
+}
+
+/// A path, and what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The path.
+    pub path: Vec<u8>,
+    /// What stat(2) says of it, symbolic links followed. `Obstacle::bare(0)` if it was not looked at.
+    pub file: Result<FileFacts, Obstacle>,
+}
+
+/// A file that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFacts {
-    /// `st_mode`.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Owner.
-    pub gid: u32,
+    /// Mode and owner.
+    pub permissions: Permissions,
     /// Bytes.
     pub size: u64,
+    /// Whether it has an access control list, which may say other than the mode.
+    pub has_acl: bool,
+    /// Whether access(2) lets this user execute it; `None` for what is no regular file.
+    pub access: Option<bool>,
+    /// Whether its mount is noexec.
+    pub noexec: Option<bool>,
+    /// Whether its mount is nosuid: file capabilities do not count there.
+    pub nosuid: Option<bool>,
+    /// Its mount.
+    pub mount: Option<Mount>,
+    /// What its first bytes show; `None` if it is no regular file, or may not be read.
+    pub content: Option<Content>,
+    /// The capabilities that it gives.
+    pub capabilities: Option<FileCapabilities>,
+}
+
+impl FileFacts {
+    /// Whether it is a regular file.
+    #[must_use]
+    pub fn is_regular(&self) -> bool {
+        self.permissions.mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.permissions.mode & libc::S_IFMT == libc::S_IFDIR
+    }
+
+    /// errno with which execve(2) refuses to open it.
+    fn refusal(&self) -> Option<i32> {
+        (!self.is_regular() || self.noexec == Some(true) || self.access == Some(false)).then_some(libc::EACCES)
+    }
+
+    /// Whether its content is seen to be none that a kernel runs.
+    fn is_unknown_format(&self) -> bool {
+        !matches!(self.content, None | Some(Content::Script(_) | Content::Elf(_)))
+    }
+}
+
+impl Candidate {
+    /// errno that execve(2) should give for it, from what was seen; `None` if nothing stands in its way.
+    #[must_use]
+    pub fn expected_errno(&self) -> Option<i32> {
+        std::iter::once(&self.target).chain(self.needs.iter().map(|(_, target)| target)).find_map(
+            |target| match &target.file {
+                Err(obstacle) => Some(obstacle.errno),
+                Ok(facts) if facts.is_unknown_format() => Some(facts.refusal().unwrap_or(libc::ENOEXEC)),
+                Ok(facts) => facts.refusal(),
+            },
+        )
+    }
 }
 
 impl Inspection {
     /// Looks at each of `paths`; those that are relative start at `directory`, where PROGRAM was to be started.
     #[must_use]
-    pub fn of(paths: Vec<Vec<u8>>, search_path: Option<Vec<u8>>, directory: &Path) -> Self {
-        let absolute = |path: Vec<u8>| directory.join(OsStr::from_bytes(&path));
+    // Not inlined: its buffers would lie on the stack of every run.
+    #[inline(never)]
+    pub fn of(name: &[u8], paths: Vec<Vec<u8>>, search_path: Option<Vec<u8>>, directory: Option<&Path>) -> Self {
+        let mounts = read_start("/proc/self/mountinfo", LONGEST_MOUNTINFO);
+        let looker = Looker { mounts, directory, is_search: search_path.is_some() };
+        let candidates: Vec<Candidate> = paths.into_iter().map(|path| looker.candidate(path)).collect();
+        let is_missing = candidates.iter().all(|candidate| candidate.target.file.is_err());
+        let directories = || search_path.as_deref().unwrap_or_default().split(|byte| *byte == b':');
+        let (mut near, mut elsewhere) = (Vec::new(), None);
+        if is_missing && search_path.is_some() && !name.is_empty() {
+            near = walk::near_in(directories(), name);
+            elsewhere = find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), name);
+        }
+        if is_missing && elsewhere.is_none() {
+            elsewhere = first_word(name).and_then(|word| find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), word));
+        }
+        let interpreter = candidates.iter().flat_map(|candidate| &candidate.needs).find_map(|(role, target)| {
+            let missing = *role == Role::Interpreter && target.file.is_err();
+            missing.then(|| existing_interpreter(&target.path)).flatten()
+        });
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        let label = read_start("/proc/self/attr/current", 256);
+        let label = label.trim_ascii_end().strip_suffix(b"\0").unwrap_or(label.trim_ascii_end());
         Self {
-            candidates: paths.into_iter().map(|path| Candidate::of(&absolute(path))).collect(),
+            candidates,
+            user: User::parse(&read_start("/proc/self/status", 4096), uid, gid),
+            near,
+            elsewhere,
+            interpreter,
+            loaders: loaders(),
+            machine: nix::sys::utsname::uname().ok().map(|name| name.machine().as_bytes().to_vec()),
+            security_label: Some(label).filter(|label| !label.is_empty()).map(<[u8]>::to_vec),
             search_path,
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
         }
     }
 }
 
-impl Candidate {
-    fn of(path: &Path) -> Self {
-        let file = fs::metadata(path)
-            .map(|meta| FileFacts { mode: meta.mode(), uid: meta.uid(), gid: meta.gid(), size: meta.size() })
-            .map_err(|error| errno_of(&error) as i32);
-        let missing = if file == Err(libc::ENOENT) { first_missing(path) } else { None };
-        Self { path: path.as_os_str().as_bytes().to_vec(), file, missing }
+impl Inspection {
+    /// errno that a search like execvp(3) should end with, from what was seen: for a command that somebody else than
+    /// rinit could not start. `None` if one of the candidates should start.
+    #[must_use]
+    pub fn expected_errno(&self) -> Option<i32> {
+        let mut result = libc::ENOENT;
+        for candidate in &self.candidates {
+            match candidate.expected_errno()? {
+                libc::ENOENT | libc::ENOTDIR if self.candidates.len() > 1 => {}
+                libc::EACCES if result == libc::ENOENT => result = libc::EACCES,
+                libc::EACCES => {}
+                errno => return Some(errno),
+            }
+        }
+        Some(result)
     }
 }
 
-/// The shortest prefix that does not exist. A dangling link exists, and what is missing is not in this path.
-fn first_missing(path: &Path) -> Option<Vec<u8>> {
-    let mut prefixes: Vec<&Path> = path.ancestors().collect();
-    prefixes.reverse();
-    let missing = prefixes
-        .into_iter()
-        .filter(|prefix| !prefix.as_os_str().is_empty())
-        .find(|prefix| fs::symlink_metadata(prefix).is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT)));
-    missing.map(|prefix| prefix.as_os_str().as_bytes().to_vec())
+/// Where programs usually are.
+const STANDARD_DIRECTORIES: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What is before the first blank, if there is one.
+fn first_word(name: &[u8]) -> Option<&[u8]> {
+    let word = name.split(u8::is_ascii_whitespace).next()?;
+    (word.len() < name.len() && !word.is_empty()).then_some(word)
+}
+
+/// The first of `directories` that has a regular file of this name: its path. Relative ones are left out.
+fn find<'a>(mut directories: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Option<Vec<u8>> {
+    directories.find_map(|directory| {
+        let path = if name.starts_with(b"/") { name.to_vec() } else { [directory, b"/", name].concat() };
+        let is_file = path.starts_with(b"/") && fs::metadata(as_path(&path)).is_ok_and(|meta| meta.is_file());
+        is_file.then_some(path)
+    })
+}
+
+/// What a script must have meant by `path`.
+fn existing_interpreter(path: &[u8]) -> Option<Vec<u8>> {
+    let clean = path.strip_suffix(b"\r").unwrap_or(path);
+    let name = clean.rsplit(|byte| *byte == b'/').next().filter(|name| !name.is_empty())?;
+    if clean.len() < path.len() && clean.starts_with(b"/") && fs::metadata(as_path(clean)).is_ok() {
+        return Some(clean.to_vec());
+    }
+    find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), name)
+}
+
+/// The dynamic loaders that distributions put where every binary looks for them. `None` if a directory is there and
+/// cannot be read.
+fn loaders() -> Option<Vec<Vec<u8>>> {
+    const NAMES: [&[u8]; 4] = [b"ld-musl-", b"ld-linux", b"ld64.so.", b"ld.so.1"];
+    let mut found = Vec::new();
+    for directory in ["/lib", "/lib64"] {
+        let list = match fs::read_dir(directory) {
+            Ok(list) => list,
+            Err(error) if errno_of(&error) == nix::errno::Errno::ENOENT => continue,
+            Err(_) => return None,
+        };
+        for entry in list.flatten() {
+            let name = entry.file_name();
+            let name = name.as_bytes();
+            // /lib64 may be a link to /lib.
+            let is_new = found.iter().all(|other: &Vec<u8>| !other.ends_with(name));
+            if NAMES.iter().any(|start| name.starts_with(start)) && is_new && found.len() < MOST_LOADERS {
+                found.push([directory.as_bytes(), b"/", name].concat());
+            }
+        }
+    }
+    Some(found)
+}
+
+fn as_path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Up to `most` bytes of a file of /proc; nothing if it cannot be read.
+fn read_start(path: &str, most: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _ = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    bytes
+}
+
+struct Looker<'a> {
+    mounts: Vec<u8>,
+    directory: Option<&'a Path>,
+    /// Whether the paths are those of a search: that most of them lead nowhere is no news.
+    is_search: bool,
+}
+
+impl Looker<'_> {
+    fn candidate(&self, path: Vec<u8>) -> Candidate {
+        let target = self.target(path);
+        let mut needs: Vec<(Role, Target)> = Vec::new();
+        while needs.len() < LONGEST_CHAIN {
+            let last = needs.last().map_or(&target, |(_, target)| target);
+            let next = match last.file.as_ref().map(|facts| &facts.content) {
+                Ok(Some(Content::Script(script))) => (Role::Interpreter, script.interpreter.clone()),
+                Ok(Some(Content::Elf(Elf { loader: Some(loader), .. }))) => (Role::Loader, loader.clone()),
+                _ => break,
+            };
+            let is_last = next.0 == Role::Loader;
+            needs.push((next.0, self.target(next.1)));
+            if is_last {
+                break;
+            }
+        }
+        Candidate { target, needs }
+    }
+
+    fn target(&self, path: Vec<u8>) -> Target {
+        let path = match self.directory {
+            Some(directory) => directory.join(as_path(&path)).into_os_string().as_bytes().to_vec(),
+            // rinit itself is in another directory by now.
+            None if !path.starts_with(b"/") => return Target { path, file: Err(Obstacle::bare(0)) },
+            None => path,
+        };
+        let file = match fs::metadata(as_path(&path)) {
+            Ok(meta) => Ok(self.facts(as_path(&path), &meta)),
+            Err(error) => {
+                let errno = errno_of(&error) as i32;
+                let is_news = || !self.is_search || errno == libc::EACCES || as_path(&path).is_symlink();
+                Err(if is_news() { Obstacle::find(&path, errno, &self.mounts) } else { Obstacle::bare(errno) })
+            }
+        };
+        Target { path, file }
+    }
+
+    fn facts(&self, path: &Path, meta: &fs::Metadata) -> FileFacts {
+        let flags = statvfs(path).ok().map(|mount| mount.flags());
+        let real = fs::canonicalize(path).ok();
+        let start = if meta.is_file() { look_into(path) } else { None };
+        FileFacts {
+            permissions: Permissions::from(meta),
+            size: meta.size(),
+            has_acl: attribute(path, c"system.posix_acl_access").is_some(),
+            access: meta.is_file().then(|| nix::unistd::eaccess(path, AccessFlags::X_OK).is_ok()),
+            noexec: flags.map(|flags| flags.contains(FsFlags::ST_NOEXEC)),
+            nosuid: flags.map(|flags| flags.contains(FsFlags::ST_NOSUID)),
+            mount: real.and_then(|real| Mount::covering(&self.mounts, real.as_os_str().as_bytes())),
+            content: start,
+            capabilities: attribute(path, c"security.capability").and_then(|bytes| FileCapabilities::parse(&bytes)),
+        }
+    }
+}
+
+/// Opens a regular file. Should something else be there: no waiting for a FIFO's writer, no terminal taken over.
+pub(super) fn open_regular(path: &Path) -> Option<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).ok()?;
+    file.metadata().is_ok_and(|meta| meta.is_file()).then_some(file)
+}
+
+/// Reads what `path`, a regular file a moment ago, begins with.
+fn look_into(path: &Path) -> Option<Content> {
+    let file = open_regular(path)?;
+    let content = Content::parse(&start_of(&file)?);
+    Some(match content {
+        Content::Elf(Elf { header, .. }) => Content::Elf(Elf::read(header, elf::exactly(&file))),
+        other => other,
+    })
+}
+
+/// The first [`START`] bytes; all of a shorter file.
+fn start_of(file: &File) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(START).read_to_end(&mut bytes).ok().map(|_| bytes)
 }

@@ -2,26 +2,33 @@
 //! Whatever could not be read is `None`, never zero.
 
 pub mod cgroup;
+pub mod content;
 pub mod death;
 pub mod elf;
 pub mod files;
 pub mod language;
 pub mod limits;
 pub mod mountinfo;
+pub mod near;
 pub mod process;
+pub mod shebang;
 pub mod snapshot;
 pub mod sockets;
+pub mod start_limits;
+pub mod user;
+pub mod walk;
 
 use std::time::Duration;
 
 use crate::signals::{Origin, Sender, Signo};
 use cgroup::{Memory, Strain};
 use death::{Death, Executed};
-use elf::Elf;
+use elf::Executable;
 use files::Inspection;
 use language::Language;
 use process::{Process, Status};
 use snapshot::Snapshot;
+use start_limits::StartLimits;
 
 /// Everything that is known when PROGRAM has ended.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +60,7 @@ pub struct Evidence {
     /// More of the zombie, if a signal ended it.
     pub death: Option<Death>,
     /// PROGRAM's executable, at a SIGSEGV or SIGBUS.
-    pub elf: Option<Elf>,
+    pub elf: Option<Executable>,
     /// Page faults of the children that PROGRAM had waited for; only if SIGKILL ended it.
     pub faults_of_children: Option<u64>,
     /// The memory cgroup, if there is one to be seen.
@@ -70,6 +77,8 @@ pub struct Evidence {
     pub left: Option<Vec<Process>>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
     pub inspection: Option<Inspection>,
+    /// What may have been too small for the start; only when there was none.
+    pub start_limits: Option<StartLimits>,
     /// What PROGRAM's file was built from; only where it exited with a code of that language's runtime.
     pub language: Option<Language>,
 }

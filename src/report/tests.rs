@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::diagnose::diagnose;
-use crate::diagnose::tests::{died, event, every_row, everything, ran};
+use crate::diagnose::tests::{died, event, every_row, everything, ran, refused};
 use crate::evidence::process::Process;
 use crate::evidence::{Fate, SignalEvent};
 use crate::signals::{Origin, Sender, Signo};
@@ -119,7 +119,7 @@ fn hostile() -> Vec<Evidence> {
 
 fn cases() -> Vec<(Outcome, Evidence)> {
     let hostile = hostile().into_iter().flat_map(|evidence| {
-        [Outcome::Exited(0), Outcome::Exited(143), died(Signo::KILL), every_row()[6].0]
+        [Outcome::Exited(0), Outcome::Exited(143), died(Signo::KILL), refused(libc::ENOENT)]
             .map(|outcome| (outcome, evidence.clone()))
     });
     every_row().into_iter().map(|row| (row.0, row.1)).chain(hostile).collect()

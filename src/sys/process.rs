@@ -1,6 +1,8 @@
 //! fork, execve, exit.
 
-use std::ffi::{CStr, c_long, c_ulong};
+use std::ffi::{CStr, CString, c_long, c_ulong};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -60,4 +62,20 @@ pub fn is_session_leader() -> bool {
 pub fn set_parent_death_signal(signal: Signo) -> Result<(), Errno> {
     // SAFETY: no memory is involved.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_ulong::from(signal.as_u8())) }).map(drop)
+}
+
+/// getxattr(2): an extended attribute of the file at `path`, links followed. `None` if there is none of this name, or
+/// it is longer than 64 bytes and the attribute is not one that rinit reads: then it comes empty.
+#[must_use]
+pub fn attribute(path: &Path, name: &CStr) -> Option<Vec<u8>> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut value = vec![0_u8; 64];
+    // SAFETY: two strings, and a buffer of the length that is given.
+    let length = unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    match Errno::result(length) {
+        Ok(length) => value.truncate(usize::try_from(length).unwrap_or(0)),
+        Err(Errno::ERANGE) => value.clear(),
+        Err(_) => return None,
+    }
+    Some(value)
 }

@@ -214,13 +214,20 @@ impl Rinit {
     }
 
     pub fn bind_read_only(self, source: impl AsRef<Path>, target: impl AsRef<Path>) -> Self {
-        let flags = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY;
-        let target = target.as_ref();
-        self.bind(source, target).mount(Path::new("none"), target, "", flags, "")
+        self.bind(source, &target).change_mount(target.as_ref(), libc::MS_RDONLY)
     }
 
     pub fn tmpfs(self, target: impl AsRef<Path>, options: &str) -> Self {
         self.mount(Path::new("none"), target.as_ref(), "tmpfs", 0, options)
+    }
+
+    /// `directory` as a mount of its own with these flags (`libc::MS_NOEXEC`).
+    pub fn remount(self, directory: impl AsRef<Path>, flags: u64) -> Self {
+        self.bind(&directory, &directory).change_mount(directory.as_ref(), flags)
+    }
+
+    fn change_mount(self, target: &Path, flags: u64) -> Self {
+        self.mount(Path::new("none"), target, "", libc::MS_BIND | libc::MS_REMOUNT | flags, "")
     }
 
     pub fn noexec_tmpfs(self, target: impl AsRef<Path>) -> Self {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::evidence::cgroup::Memory;
 use crate::evidence::death::{Death, Executed, Full};
-use crate::evidence::elf::Elf;
+use crate::evidence::elf::{EM_X86_64, ET_DYN, Elf, Executable, Header};
 use crate::evidence::limits::{Limit, Limits};
 use crate::evidence::snapshot::{Later, Threads, Waiting};
 use crate::evidence::sockets::Backlog;
@@ -70,7 +70,9 @@ fn core(pattern: &[u8], limit: u64) -> Evidence {
 fn elf(size: u64, end: u64, stack: u64) -> Evidence {
     let mut evidence = python();
     let loader = Some(b"/lib/ld-musl-x86_64.so.1".to_vec());
-    evidence.elf = Some(Elf { path: b"/usr/bin/python3".to_vec(), size, end, loader, stack });
+    let header = Header { wide: true, big_endian: false, kind: ET_DYN, machine: EM_X86_64, table: 64, entries: 9 };
+    let elf = Elf { header, loader, end: Some(end), stack };
+    evidence.elf = Some(Executable { path: b"/usr/bin/python3".to_vec(), size, elf });
     evidence
 }
 
