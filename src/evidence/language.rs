@@ -35,6 +35,8 @@ impl Language {
         Self::read(&mut File::open(path).ok()?)
     }
 
+    // Inlined, the buffer would be part of main's frame, and that lies under everything while PROGRAM runs.
+    #[inline(never)]
     fn read(file: &mut impl Read) -> Option<Self> {
         let mut buffer = [0; PIECE];
         let mut kept = 0;
