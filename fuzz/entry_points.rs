@@ -11,17 +11,24 @@ use std::time::Duration;
 use rinit::check::{MountLine, OwnStatus};
 use rinit::cli::{self, Action, Format};
 use rinit::diagnose::{Confidence, diagnose, registry};
+use rinit::evidence::cgroup::place::Version;
+use rinit::evidence::cgroup::values::Events;
+use rinit::evidence::cgroup::{self, Memory};
 use rinit::evidence::content::Content;
+use rinit::evidence::death::{Death, Executed, Full};
 use rinit::evidence::elf::{Elf, Executable, Header};
 use rinit::evidence::files::{Candidate, FileFacts, Inspection, Role, Target};
+use rinit::evidence::language::Language;
+use rinit::evidence::limits::{Limit, Limits};
 use rinit::evidence::mountinfo::Mount;
-use rinit::evidence::process::{Process, Status};
+use rinit::evidence::process::{Faults, Process, Status};
 use rinit::evidence::shebang::Shebang;
-use rinit::evidence::snapshot::{Later, Snapshot, Threads};
+use rinit::evidence::snapshot::{Later, Snapshot, Threads, Waiting};
+use rinit::evidence::sockets::Backlog;
 use rinit::evidence::start_limits::{Sizes, StartLimits};
 use rinit::evidence::user::{FileCapabilities, User};
 use rinit::evidence::walk::{Directory, Obstacle, Permissions, Place};
-use rinit::evidence::{Command, Evidence, Fate, SignalEvent, Usage};
+use rinit::evidence::{Command, Evidence, Fate, Killed, SignalEvent, Usage};
 use rinit::outcome::{Outcome, Stage, StartError};
 use rinit::report::{Report, escape, find_report, is_json};
 use rinit::signals::{Origin, Sender, SignalSet, Signo};
@@ -29,8 +36,9 @@ use rinit::signals::{Origin, Sender, SignalSet, Signo};
 type EntryPoint = fn(&[u8]);
 
 /// Each with the name of its corpus.
-pub const ALL: [(&str, EntryPoint); 6] = [
+pub const ALL: [(&str, EntryPoint); 7] = [
     ("status", status),
+    ("limits", limits),
     ("process", process),
     ("mount", mount),
     ("command_line", command_line),
@@ -58,6 +66,28 @@ pub fn status(text: &[u8]) {
     assert!(own.capabilities.is_none() || has(b"CapEff:"));
     assert!(own.no_new_privs.is_none() || has(b"NoNewPrivs:"));
     assert!(!own.signal_sets || has(b"SigCgt:"));
+}
+
+/// /proc/PID/limits: a row that is not there is unknown.
+pub fn limits(text: &[u8]) {
+    let limits = Limits::parse(text);
+    let has = |row: &[u8]| text.windows(row.len()).any(|part| part == row);
+    for (limit, row) in [
+        (limits.cpu, &b"Max cpu time"[..]),
+        (limits.file_size, b"Max file size"),
+        (limits.stack, b"Max stack size"),
+        (limits.core, b"Max core file size"),
+        (limits.address_space, b"Max address space"),
+        (limits.open_files, b"Max open files"),
+    ] {
+        let Some(limit) = limit else { continue };
+        assert!(has(row), "{limits:?}");
+        // Unlimited is a word, no row has a bound that is not in the text.
+        assert!(limit.soft.is_some() && limit.hard.is_some() || has(b"unlimited"), "{limits:?}");
+        assert!(
+            [limit.soft, limit.hard].into_iter().flatten().all(|bound| bound == 0 || has(bound.to_string().as_bytes()))
+        );
+    }
 }
 
 /// /proc/PID/stat: the comm is whatever stands between the outermost parentheses.
@@ -296,7 +326,7 @@ pub fn proof(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
         "arguments-too-large" => of_exec(libc::E2BIG),
         "executable-busy" => of_exec(libc::ETXTBSY),
         "bad-loader" => {
-            let short = |target: &Target| target.file.as_ref().is_ok_and(|file| file.size < 64);
+            let short = |target: &Target| target.file.as_ref().is_ok_and(|file| file.size < 52);
             of_exec(libc::ELIBBAD) || (of_exec(libc::EIO) && needs(Role::Loader).any(short))
         }
         "wrong-architecture" => {
@@ -317,19 +347,88 @@ pub fn proof(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
                     )
                 })
         }
+        "shell-kept-signal" => shell_kept(outcome, evidence),
+        "stopped-by-own-handler" => jvm_stopped(outcome, evidence),
+        "cpu-time-limit" => cpu_limit_reached(outcome, evidence),
         "seccomp-killed" => {
-            let sent = |event: &SignalEvent| {
-                matches!(event.fate, Fate::Sent(Signo::SYS))
-                    || (event.fate == Fate::Direct && event.signal == Signo::SYS)
-            };
+            let sent = |event: &SignalEvent| delivered_as(event) == Some(Signo::SYS);
             matches!(outcome, Outcome::Signaled { signal: Signo::SYS, .. })
                 && evidence.zombie.as_ref().and_then(|zombie| zombie.seccomp) == Some(3)
                 && evidence.signals_omitted == 0
                 && !evidence.signals.iter().any(sent)
         }
+        "oom-container-limit" => {
+            let moved = |memory: &Memory| {
+                let before = memory.before.oom_kill;
+                before.is_some_and(|before| memory.after.oom_kill == Some(before + 1)) && memory.local_oom > Some(0)
+            };
+            matches!(outcome, Outcome::Signaled { signal: Signo::KILL, .. })
+                && evidence.is_init
+                && evidence.killed.count == 0
+                && evidence.memory.as_deref().is_some_and(moved)
+        }
         "completed" => *outcome == Outcome::Exited(0) && evidence.signals.is_empty() && evidence.signals_omitted == 0,
         _ => false,
     }
+}
+
+fn delivered_as(event: &SignalEvent) -> Option<Signo> {
+    match event.fate {
+        Fate::Sent(signal) => Some(signal),
+        Fate::Direct => Some(event.signal),
+        Fate::Dropped | Fate::Failed(_) => None,
+    }
+}
+
+/// One signal, sent to this process alone, that no handler took and that is pending still; a child of then is left.
+fn shell_kept(outcome: &Outcome, evidence: &Evidence) -> bool {
+    let Outcome::Signaled { signal, .. } = *outcome else { return false };
+    let mut events = evidence.signals.iter().filter(|event| delivered_as(event) == Some(signal));
+    let (Some(event), None) = (events.next(), events.next()) else { return false };
+    let pending = evidence.zombie.as_ref().and_then(|zombie| zombie.pending);
+    let Some(snapshot) = &event.snapshot else { return false };
+    let is_left = |child: &Process| evidence.left.iter().flatten().any(|left| left.pid == child.pid);
+    evidence.signals_omitted == 0
+        && !evidence.group
+        && matches!(event.fate, Fate::Sent(_))
+        && snapshot.caught(signal) == Some(false)
+        && pending.is_some_and(|set| set.contains(signal))
+        && evidence.duration.saturating_sub(event.at) <= Duration::from_secs(2)
+        && snapshot.children.iter().flatten().any(is_left)
+}
+
+/// A JVM with a handler, without a child, that took the signal.
+fn jvm_stopped(outcome: &Outcome, evidence: &Evidence) -> bool {
+    let Outcome::Exited(code) = *outcome else { return false };
+    let Some(signal) = Signo::new(i32::from(code) - 128) else { return false };
+    let event = evidence.signals.iter().rev().find(|event| delivered_as(event) == Some(signal));
+    let Some(snapshot) = event.and_then(|event| event.snapshot.as_ref()) else { return false };
+    let pending = evidence.zombie.as_ref().and_then(|zombie| zombie.pending);
+    evidence.signals_omitted == 0
+        && evidence.executed.as_ref().and_then(Executed::name) == Some(b"java")
+        && snapshot.caught(signal) == Some(true)
+        && snapshot.children.as_ref().is_some_and(Vec::is_empty)
+        && pending.is_some_and(|set| !set.contains(signal))
+}
+
+/// SIGKILL past the hard limit, or SIGXCPU at the inherited soft limit, which the kernel has moved since.
+fn cpu_limit_reached(outcome: &Outcome, evidence: &Evidence) -> bool {
+    let Outcome::Signaled { signal, .. } = *outcome else { return false };
+    let Some(Death { limits: Limits { cpu: Some(limit), .. }, cpu: Some(used), inherited_cpu_limit, .. }) =
+        &evidence.death
+    else {
+        return false;
+    };
+    let reached =
+        |seconds: u64, slack: u64| used.saturating_add(Duration::from_millis(slack)) >= Duration::from_secs(seconds);
+    evidence.signals_omitted == 0
+        && match signal {
+            Signo::KILL => limit.hard.is_some_and(|hard| reached(hard, 0)),
+            Signo::XCPU => {
+                inherited_cpu_limit.is_some_and(|then| limit.soft.is_some_and(|now| then < now) && reached(then, 100))
+            }
+            _ => false,
+        }
 }
 
 /// Words that rest on a fact do not stand in a report without it.
@@ -409,6 +508,7 @@ impl Source<'_> {
             2 => b"/usr/bin/python3".to_vec(),
             3 => b"ls -l /".to_vec(),
             4 => vec![b'"'; self.below(3000)],
+            5 if self.one_in(2) => b"sh".to_vec(),
             5 => b"x\nrinit: y\n      cause: segfault (certain)".to_vec(),
             6 => self.list(300, Self::byte),
             _ => b"worker".to_vec(),
@@ -493,6 +593,7 @@ impl Source<'_> {
             blocked: self.maybe(Self::set),
             ignored: self.maybe(Self::set),
             caught: self.maybe(Self::set),
+            capabilities: self.maybe(Self::long),
             seccomp: self.maybe(|source| source.byte() % 5),
             ..Status::default()
         }
@@ -519,25 +620,72 @@ impl Source<'_> {
     }
 
     fn snapshot(&mut self) -> Snapshot {
+        let queue = |source: &mut Self| Waiting {
+            backlog: Backlog { port: source.long() as u16, waiting: source.long() as u32, inode: source.long() },
+            held: source.maybe(|source| source.one_in(2)),
+        };
         Snapshot {
             status: self.status(),
-            children: self.maybe(|source| source.list(4, Self::process)),
+            children: self.maybe(|source| source.list(3, Self::left)),
             threads: self.maybe(|source| Threads {
-                count: source.below(40),
-                stopped: source.below(40),
-                uninterruptible: source.below(40),
+                count: source.below(33),
+                stopped: source.below(33),
+                uninterruptible: source.below(33),
             }),
-            backlogs: Vec::new(),
+            backlogs: self.list(2, queue),
             later: self.maybe(|source| Later { after: source.duration(), pending: source.set(), state: source.byte() }),
+            ..Snapshot::default()
         }
     }
 
-    fn process(&mut self) -> Process {
+    fn left(&mut self) -> Process {
         Process {
-            pid: self.int(),
+            pid: if self.one_in(2) { 9 } else { self.int() },
             name: self.name(),
             parent: self.int(),
             state: b"SRDZX"[usize::from(self.byte() % 5)],
+        }
+    }
+
+    fn limit(&mut self) -> Limit {
+        Limit { soft: self.maybe(Self::long), hard: self.maybe(Self::long) }
+    }
+
+    fn death(&mut self) -> Death {
+        let limits = Limits {
+            cpu: self.maybe(Self::limit),
+            file_size: self.maybe(Self::limit),
+            stack: self.maybe(Self::limit),
+            core: self.maybe(Self::limit),
+            ..Limits::default()
+        };
+        Death {
+            limits,
+            cpu: self.maybe(Self::duration),
+            inherited_cpu_limit: self.maybe(Self::long),
+            core_pattern: self.maybe(Self::name),
+            full: self.list(2, |source| Full { path: source.name(), tmpfs: source.one_in(2), size: source.long() }),
+            ..Death::default()
+        }
+    }
+
+    fn memory(&mut self) -> Memory {
+        let few = |source: &mut Self| source.maybe(|source| u64::from(source.byte() % 3));
+        Memory {
+            version: if self.one_in(3) { Version::V1 } else { Version::V2 },
+            before: Events { max: few(self), oom: few(self), oom_kill: Some(0) },
+            after: Events { max: few(self), oom: few(self), oom_kill: few(self) },
+            local_oom: few(self),
+            unmoved_until: self.maybe(Self::duration),
+            survived: u64::from(self.one_in(4)),
+            limit: self.maybe(|source| cgroup::Limit { bytes: source.maybe(Self::long), level: source.below(3) }),
+            hierarchical_limit: self.maybe(Self::long),
+            peak: self.maybe(Self::long),
+            current: self.maybe(Self::long),
+            anonymous: self.maybe(Self::long),
+            shared: self.maybe(Self::long),
+            group: self.maybe(|source| source.one_in(2)),
+            swap_refused: few(self),
         }
     }
 
@@ -701,8 +849,19 @@ impl Source<'_> {
             signals: self.maybe(|source| source.list(16, Self::event)).unwrap_or_default(),
             signals_omitted: self.maybe(Self::long).unwrap_or_default() * u64::from(self.one_in(3)),
             zombie: self.maybe(Self::status),
+            memory: self.maybe(|source| Box::new(source.memory())),
+            faults: self
+                .maybe(|source| Faults { major: source.byte().into(), of_children: (source.byte() / 128).into() }),
+            killed: Killed { count: (self.byte() / 128).into(), named: Vec::new() },
             reaped: self.long(),
-            left: self.maybe(|source| source.list(12, Self::process)),
+            group: self.one_in(4),
+            executed: self.maybe(|source| Executed {
+                exe: source.maybe(|source| if source.one_in(2) { b"/usr/bin/java".to_vec() } else { source.name() }),
+                directory: source.maybe(Self::name),
+            }),
+            death: self.maybe(Self::death),
+            language: self.maybe(|source| if source.one_in(2) { Language::Go } else { Language::Rust }),
+            left: self.maybe(|source| source.list(12, Self::left)),
             ..Evidence::default()
         }
     }

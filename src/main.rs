@@ -14,12 +14,15 @@ use nix::unistd::getpid;
 use rinit::child::{self, Placement, Started};
 use rinit::cli::{self, Action, Config, ReportWhen};
 use rinit::diagnose::{diagnose, public_part, wording};
+use rinit::evidence::cgroup::watch::Watch;
+use rinit::evidence::cgroup::{self, Baseline, Depth, Strain};
+use rinit::evidence::death::Executed;
 use rinit::evidence::elf::Executable;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
 use rinit::evidence::start_limits::StartLimits;
-use rinit::evidence::{self, Evidence};
+use rinit::evidence::{self, Evidence, Killer};
 use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
 use rinit::report::Report;
@@ -196,6 +199,7 @@ impl Run {
         } else {
             Placement::SameGroup
         };
+        let mut memory = if self.wants_report() { Baseline::take(self.pid) } else { None };
         let mut command = child::Command::new(self.arguments, self.program, path().as_deref());
         let signals = SignalFd::new().map_err(|errno| StartError { stage: Stage::Prepare, errno: errno as i32 });
         let started = signals.and_then(|signals| Ok((command.start(inherited, placement)?, signals)));
@@ -206,16 +210,25 @@ impl Run {
             log::warn!("{warning}");
         }
         let outcome = match started {
-            Ok((started, signals)) => self.supervise(&started, &signals, placement),
+            Ok((started, signals)) => self.supervise(&started, &signals, placement, memory.as_deref_mut()),
             Err(error) => Outcome::NotStarted(error),
         };
         self.finish(outcome, directory)
     }
 
-    fn supervise(&mut self, started: &Started, signals: &SignalFd, placement: Placement) -> Outcome {
-        let log = self.log.as_ref().map(TerminationLog::descriptor);
-        let pipe = started.descriptor().as_raw_fd();
-        let mut keep = [signals.as_fd().as_raw_fd(), pipe, log.unwrap_or(pipe)];
+    fn supervise(
+        &mut self,
+        started: &Started,
+        signals: &SignalFd,
+        placement: Placement,
+        memory: Option<&mut Baseline>,
+    ) -> Outcome {
+        let mut memory = memory;
+        let mut watch = memory.as_mut().and_then(|memory| memory.watch());
+        let signal_fd = signals.as_fd().as_raw_fd();
+        let log = self.log.as_ref().map_or(signal_fd, TerminationLog::descriptor);
+        let watched = watch.as_ref().map_or(signal_fd, Watch::descriptor);
+        let mut keep = [signal_fd, started.descriptor().as_raw_fd(), log, watched];
         release_inherited(self.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
         let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
@@ -229,21 +242,36 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, executed, death, history, reaped } = supervisor.run(started);
-        let (signals, signals_omitted) = history.into_events();
-        self.evidence = Evidence {
-            pid: Some(started.pid),
-            duration: self.start.elapsed(),
-            usage: Some(usage),
-            signals,
-            signals_omitted,
-            zombie,
-            executed,
-            death,
-            reaped,
-            left: proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() }),
-            ..std::mem::take(&mut self.evidence)
+        let Ended { outcome, usage, zombie, executed, death, faults, cgroup, history, reaped, killed } =
+            supervisor.run(started, &mut watch);
+        let depth = match outcome {
+            Outcome::Signaled { signal: Signo::KILL, .. } | Outcome::Exited(KILLED) => Depth::Everything,
+            Outcome::Exited(1..) => Depth::Usage,
+            _ => Depth::Kills,
         };
+        let memory = memory.and_then(|memory| memory.finish(self.pid, watch.as_ref(), cgroup.as_ref(), depth));
+        let (signals, signals_omitted) = history.into_events();
+        // Field by field: a new Evidence would be built on the stack first.
+        let evidence = &mut self.evidence;
+        evidence.pid = Some(started.pid);
+        evidence.duration = self.start.elapsed();
+        evidence.usage = Some(usage);
+        evidence.signals = signals;
+        evidence.signals_omitted = signals_omitted;
+        evidence.zombie = zombie;
+        evidence.executed = executed;
+        evidence.death = death;
+        evidence.faults = faults;
+        if depth >= Depth::Usage && proc.is_some() {
+            evidence.strain = Strain::read(self.pid);
+        }
+        if depth == Depth::Everything {
+            evidence.killer = killer();
+        }
+        evidence.memory = memory;
+        evidence.reaped = reaped;
+        evidence.killed = killed;
+        evidence.left = proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() });
         outcome
     }
 
@@ -289,17 +317,22 @@ impl Run {
             let program = &evidence.command.program;
             evidence.inspection = Some(Inspection::of(program, candidates, search_path, directory.as_deref()));
         }
-        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic.
-        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(2 | 101) = outcome {
-            // What dies in its execve has no /proc/PID/exe any more.
+        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic; every other failure is
+        // read by the program's name.
+        if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(1..) = outcome {
+            // What dies in its execve, or soon after, has no /proc/PID/exe any more.
             let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
             let exe = exe.or_else(|| {
-                child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())
+                let file = child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())?;
+                Executed::of_file(&PathBuf::from(OsString::from_vec(file)))
             });
-            let exe = exe.map(|exe| PathBuf::from(OsString::from_vec(exe)));
+            let file = exe.clone().map(|exe| PathBuf::from(OsString::from_vec(exe)));
             match outcome {
-                Outcome::Exited(_) => evidence.language = exe.and_then(|exe| Language::of(&exe)),
-                _ => evidence.elf = exe.and_then(|exe| Executable::read(&exe)),
+                Outcome::Exited(code) => {
+                    evidence.executed.get_or_insert_default().exe = exe;
+                    evidence.language = file.filter(|_| matches!(code, 2 | 101)).and_then(|file| Language::of(&file));
+                }
+                _ => evidence.elf = file.and_then(|file| Executable::read(&file)),
             }
         }
         let diagnosis = diagnose(&outcome, evidence);
@@ -316,6 +349,17 @@ impl Run {
         if !self.config.quiet {
             stderr::write_report(&report.render_for_stderr(self.config.stderr_format));
         }
+    }
+}
+
+/// The status of a program that SIGKILL ended, and of a shell whose last command it ended.
+const KILLED: u8 = 137;
+
+fn killer() -> Killer {
+    Killer {
+        on_machine: cgroup::oom_kills_of_the_machine(),
+        score_adj: cgroup::oom_score_adj(),
+        kubernetes: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
     }
 }
 

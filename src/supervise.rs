@@ -12,15 +12,17 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::child::{Placement, Started, foreground, pass_terminal};
 use crate::diagnose::wording;
+use crate::evidence::cgroup::place::Membership;
+use crate::evidence::cgroup::watch::Watch;
 use crate::evidence::death::{Death, Executed};
-use crate::evidence::process::{Proc, Status};
+use crate::evidence::process::{Faults, Proc, Status};
 use crate::evidence::snapshot::SETTLED;
-use crate::evidence::{Fate, SignalEvent, Usage};
+use crate::evidence::{Fate, Killed, SignalEvent, Usage};
 use crate::outcome::Outcome;
 use crate::report::escape;
-use crate::signals::{Origin, Received, SI_QUEUE, Signo};
+use crate::signals::{Origin, Received, SI_QUEUE, Sender, Signo};
 use crate::sys::signal::{self, SignalFd};
-use crate::sys::wait::{self, Change};
+use crate::sys::wait::{self, Change, Peeked};
 
 /// What the loop needs to know.
 #[derive(Debug)]
@@ -56,10 +58,16 @@ pub struct Ended {
     pub executed: Option<Executed>,
     /// More of the zombie, if a signal ended it.
     pub death: Option<Death>,
+    /// The zombie's page faults.
+    pub faults: Option<Faults>,
+    /// The memory cgroup in which SIGKILL ended it.
+    pub cgroup: Option<Membership>,
     /// What it was sent.
     pub history: History,
     /// Orphans reaped.
     pub reaped: u64,
+    /// Those of them that died of SIGKILL.
+    pub killed: Killed,
 }
 
 /// The first and the last signals; a storm must not grow rinit.
@@ -115,6 +123,10 @@ impl History {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
     /// The events, oldest first, and how many are missing between them.
     #[must_use]
     pub fn into_events(self) -> (Vec<SignalEvent>, u64) {
@@ -123,25 +135,34 @@ impl History {
 }
 
 impl Supervisor<'_> {
-    /// Runs until PROGRAM has ended.
+    /// Runs until PROGRAM has ended. Looks at the container's memory when `watch` says so.
     #[must_use]
-    pub fn run(&self, started: &Started) -> Ended {
+    pub fn run(&self, started: &Started, watch: &mut Option<Watch>) -> Ended {
         let mut history = History::default();
         let mut reaped = 0;
+        let mut killed = Killed::default();
         // A kill is safe as long as this pid is unreaped, and the loop ends with its reaping.
         let program = started.pid;
         let mut executed = None;
         // Until it ends, execve has not closed it. Nobody asks when no report is wanted.
         let mut exec = self.proc.map(|_| started.descriptor());
         loop {
-            while let Some(wait::Peeked { pid, ended_by }) = wait::peek() {
+            while let Some(Peeked { pid, end }) = wait::peek() {
                 if pid != program {
+                    self.note_kill(pid, end, &mut killed);
                     reaped += self.reap_orphan(pid);
                     continue;
                 }
-                let zombie = self.proc.and_then(|proc| proc.status(pid));
+                // A success that nobody asked for raises no question that /proc could answer.
+                let answers = |end| end != Change::Exited(0) || !history.is_empty();
+                let proc = self.proc.filter(|_| end.is_some_and(answers));
+                let signal = end.and_then(Change::signal);
+                let killed_proc = proc.filter(|_| signal == Some(Signo::KILL));
+                let zombie = proc.and_then(|proc| proc.status(pid));
                 let directory = executed.as_ref().and_then(|executed: &Executed| executed.directory.as_deref());
-                let death = self.proc.zip(ended_by).map(|(proc, signal)| proc.death(pid, signal, directory));
+                let death = proc.zip(signal).map(|(proc, signal)| proc.death(pid, signal, directory));
+                let faults = killed_proc.and_then(|proc| proc.faults(pid));
+                let cgroup = killed_proc.and_then(|_| Membership::of(pid, b"memory"));
                 let outcome = match wait::collect(pid) {
                     Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
                     Some((Change::Signaled { signal, core_dumped }, usage)) => {
@@ -159,13 +180,25 @@ impl Supervisor<'_> {
                     if self.placement == Placement::OwnGroup {
                         pass_terminal(Pid::from_raw(program), getpgrp());
                     }
-                    return Ended { outcome, usage, zombie, executed, death, history, reaped };
+                    if signal == Some(Signo::KILL) {
+                        // Its children came to rinit with its end: which of them the same killer took counts.
+                        reaped += self.reap_rest(&mut killed);
+                    }
+                    return Ended { outcome, usage, zombie, executed, death, faults, cgroup, history, reaped, killed };
                 }
             }
             if let Some(proc) = self.proc {
                 history.look_again(self.start.elapsed(), || proc.status(program));
             }
-            let [signals, of_exec] = self.wait([Some(self.signals.as_fd()), exec]);
+            let rest = watch.as_ref().and_then(Watch::rest);
+            // With nothing asked, the kernel would still tell of changes (kernfs: POLLERR): while it rests, it is left out.
+            let memory = watch.as_ref().filter(|_| rest.is_none()).map(Watch::as_fd);
+            let fds = [
+                Some((self.signals.as_fd(), PollFlags::POLLIN)),
+                exec.map(|exec| (exec, PollFlags::POLLIN)),
+                memory.map(|memory| (memory, PollFlags::POLLPRI)),
+            ];
+            let [signals, of_exec, of_memory] = self.wait(fds, rest);
             if !of_exec.is_empty() {
                 exec = None;
                 // Something to read is an errno: it never became PROGRAM.
@@ -175,7 +208,34 @@ impl Supervisor<'_> {
             if !signals.is_empty() {
                 self.next_signals(|received| self.forward(program, received, &mut history));
             }
+            let changed = !of_memory.is_empty();
+            if let Some(memory) = watch
+                && (changed || memory.rest() == Some(Duration::ZERO))
+                && !self.look_at_memory(program, memory, changed)
+            {
+                *watch = None;
+            }
         }
+    }
+
+    /// Tells of processes that were OOM-killed while PROGRAM runs on. False if `watch` is of no use any more.
+    fn look_at_memory(&self, program: i32, watch: &mut Watch, changed: bool) -> bool {
+        if !watch.look() {
+            return false;
+        }
+        // The first look may come before the victim's end, and the victim may be PROGRAM: only after a rest.
+        if let Some((from, to)) = watch.untold().filter(|_| !changed && self.runs_on(program)) {
+            log::warn!("a process of this container was OOM-killed (oom_kill {from} -> {to}), pid {program} runs on");
+            watch.tell();
+        }
+        true
+    }
+
+    /// Whether `program` lives, and no SIGKILL is on its way to it.
+    fn runs_on(&self, program: i32) -> bool {
+        let Some(status) = self.proc.and_then(|proc| proc.status(program)) else { return false };
+        !matches!(status.state, None | Some(b'Z' | b'X'))
+            && status.pending.is_some_and(|set| !set.contains(Signo::KILL))
     }
 
     /// `--pause`: reaps until SIGTERM or SIGINT.
@@ -189,16 +249,22 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Waits until one of `fds` can be read or has ended, and says which; the first is that of signals. Where it is the
-    /// only one nothing needs to be asked: its read waits.
-    fn wait<const N: usize>(&self, fds: [Option<BorrowedFd<'_>>; N]) -> [PollFlags; N] {
+    /// Waits, at most for `limit`, until one of `fds` has what it is asked for or has ended, and says which; the first is
+    /// that of signals. Where it is the only one nothing needs to be asked: its read waits.
+    fn wait<const N: usize>(
+        &self,
+        fds: [Option<(BorrowedFd<'_>, PollFlags)>; N],
+        limit: Option<Duration>,
+    ) -> [PollFlags; N] {
         let mut ready = [PollFlags::empty(); N];
-        if fds.iter().skip(1).any(Option::is_some) {
+        if limit.is_some() || fds.iter().skip(1).any(Option::is_some) {
             let mut fds = fds.map(|fd| {
-                let events = if fd.is_some() { PollFlags::POLLIN } else { PollFlags::empty() };
-                PollFd::new(fd.unwrap_or(self.signals.as_fd()), events)
+                let (fd, events) = fd.unwrap_or((self.signals.as_fd(), PollFlags::empty()));
+                PollFd::new(fd, events)
             });
-            match poll(&mut fds, PollTimeout::NONE) {
+            // Rounded up, or its last fraction of a millisecond would be spent in a busy loop.
+            let timeout = limit.map(|limit| u16::try_from(limit.as_millis() + 1).unwrap_or(u16::MAX));
+            match poll(&mut fds, timeout.map_or(PollTimeout::NONE, PollTimeout::from)) {
                 Ok(_) => return fds.map(|fd| fd.revents().unwrap_or(PollFlags::empty())),
                 Err(Errno::EINTR) => return ready,
                 // Unheard of. Signals matter more than the others.
@@ -220,6 +286,29 @@ impl Supervisor<'_> {
                 std::thread::sleep(Duration::from_secs(1));
             }
         }
+    }
+
+    /// Keeps the name of a child that has died of SIGKILL: it may be a victim of the OOM killer.
+    fn note_kill(&self, pid: i32, end: Option<Change>, killed: &mut Killed) {
+        const NAMED: usize = 4;
+        let Some(proc) = self.proc.filter(|_| end.and_then(Change::signal) == Some(Signo::KILL)) else { return };
+        killed.count += 1;
+        if killed.named.len() == NAMED {
+            killed.named.pop();
+        }
+        killed.named.push(Sender { pid, name: proc.process(pid).map(|process| process.name) });
+    }
+
+    /// Reaps what has ended already; bounded, because what is left can go on forking.
+    fn reap_rest(&self, killed: &mut Killed) -> u64 {
+        const MOST: usize = 4096;
+        std::iter::from_fn(wait::peek)
+            .take(MOST)
+            .map(|Peeked { pid, end }| {
+                self.note_kill(pid, end, killed);
+                self.reap_orphan(pid)
+            })
+            .sum()
     }
 
     /// Returns how many were reaped: not a child that was merely stopped.

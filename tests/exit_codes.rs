@@ -85,15 +85,26 @@ fn shells() {
 }
 
 #[test]
-fn a_script_is_called_by_its_own_name_and_known_by_no_other() {
+fn a_script_is_known_by_its_interpreter_until_it_becomes_another_program() {
     let scratch = TempDir::new();
-    let script = scratch.join("start.sh");
-    Command::new("sh")
-        .args(["-c", "printf '#!/bin/sh\\nno-such-command\\n' >$0 && chmod +x $0"])
-        .arg(&script)
-        .status()
-        .unwrap();
-    check((&[script.to_str().unwrap()], 127, SCRIPT, "possible", "start.sh exited with status 127"));
+    let script = |name: &str, text: &str| {
+        let path = scratch.join(name);
+        // By another process: see copy_program.
+        let write = ["-c", "printf '%s\\n' \"$1\" >\"$0\" && chmod +x \"$0\""];
+        assert!(Command::new("sh").args(write).arg(&path).arg(text).status().unwrap().success());
+        path.to_str().unwrap().to_owned()
+    };
+    let start = script("start.sh", "#!/bin/dash\nno-such-command");
+    check((&[&start], 127, SCRIPT, "likely", "start.sh exited with status 127"));
+    check((&[&start], 127, SCRIPT, "likely", "its file, or its script's interpreter, is dash"));
+    let becomes = script("becomes.sh", "#!/bin/dash\nexec timeout 0.01 sleep 60");
+    check((&[&becomes], 124, "timeout-expired", "likely", "name at its end was timeout"));
+    let own = script("own.sh", "#!/bin/dash\nexec sleep no-such-time");
+    check((&[&own], 1, "exit-error", "unknown", "what 1 means to own.sh"));
+    let python = script("app.py", "#!/usr/bin/env python3\nimport sys; sys.exit(2)");
+    if is_installed("python3") {
+        check((&[&python], 2, "usage-error", "likely", "name at its end was python3"));
+    }
 }
 
 #[test]
@@ -108,7 +119,7 @@ fn wrappers() {
             (&["env", "no-such-command"], 127, SCRIPT, "likely", "not found"),
             (&["env", "/etc/passwd"], 126, REFUSED, "likely", "could not be executed"),
             // env is another program by the time it ends.
-            (&["env", "sh", "-c", "exit 125"], 125, "wrapper-failed", "possible", "started as env, its process name"),
+            (&["env", "sh", "-c", "exit 125"], 125, "wrapper-failed", "possible", "one possibility is that a wrapper"),
             (&["nohup", "no-such-command"], 127, SCRIPT, "likely", "nohup"),
             (&["chroot", "/no/such/directory", "true"], 125, "wrapper-failed", "likely", "chroot"),
             (&["xargs", "-a", "/etc/passwd", "false"], 123, "runtime-specific", "likely", "status 1 to 125"),
@@ -174,7 +185,7 @@ fn a_jvm_reports_sigterm_by_exiting() {
     run.signal(15);
     run.wait().assert_code(143);
     let report = std::fs::read_to_string(&log).unwrap();
-    assert!(report.contains("cause: stopped-by-own-handler (likely)"), "{report}");
+    assert!(report.contains("cause: stopped-by-own-handler (certain)"), "{report}");
     assert!(report.contains("java stopped on request: SIGTERM"), "{report}");
     assert!(report.contains("it exited by itself with 128+15"), "{report}");
 }

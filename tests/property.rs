@@ -82,6 +82,11 @@ fn any_status() {
 }
 
 #[test]
+fn any_limits() {
+    hold("limits", 20_000, 300);
+}
+
+#[test]
 fn any_process() {
     hold("process", 20_000, 100);
 }
@@ -103,7 +108,7 @@ fn any_message() {
 
 #[test]
 fn any_evidence() {
-    hold("diagnosis", 15_000, 3000);
+    hold("diagnosis", 4_000, 3000);
 }
 
 /// The generator is worth something only if it gets to the rules: most causes, and every one that can be certain.
@@ -111,8 +116,8 @@ fn any_evidence() {
 fn arbitrary_evidence_reaches_the_rules() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut reached, mut certain) = (BTreeSet::new(), BTreeSet::new());
-    for _ in 0..60_000 {
-        let bytes = random.bytes(600);
+    for _ in 0..40_000 {
+        let bytes = random.bytes(1200);
         let (outcome, evidence) = entry_points::evidence(&bytes);
         let diagnosis = diagnose(&outcome, &evidence);
         reached.insert(diagnosis.cause.id);

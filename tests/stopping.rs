@@ -58,10 +58,20 @@ fn a_shell_keeps_the_signal_from_the_program_behind_it() {
         shell_waits_for_sleep(&mut run);
         run.signal(libc::SIGTERM);
         let ended = run.wait();
-        ended.assert_cause(143, "shell-kept-signal", "certain", "the signal stayed with it, its child sleep (pid ");
+        ended.assert_cause(143, "shell-kept-signal", "certain", "alone, its child sleep (pid ");
         assert!(ended.says("exec before the command") && ended.says("from outside"), "{ended:?}");
         assert_eq!(ended.report()["left"][0]["program"], "sleep");
     });
+}
+
+#[test]
+fn a_shell_keeps_the_signal_from_an_unprivileged_pid_1_as_well() {
+    let Some(run) = Rinit::as_unprivileged_init() else { return };
+    let mut run = run.json().args(["--", "/usr/bin/dash", "-c", "echo ready; sleep 1000; exit 5"]).spawn();
+    run.expect_line("ready");
+    shell_waits_for_sleep(&mut run);
+    run.signal(libc::SIGTERM);
+    run.wait().assert_cause(143, "shell-kept-signal", "certain", "got none from rinit and still ran");
 }
 
 #[test]

@@ -99,7 +99,8 @@ fn says_no_more(script: &str, blind: &Told, sighted: &Told) {
             let start = fact.split(" at ::Z").next().unwrap();
             let start = start.split(" (").next().unwrap();
             let start = start.split(" of CPU time").next().unwrap().trim_start_matches(|c| c != ' ');
-            assert!(fact.starts_with("used ") || known.contains(start), "{fact:?}\n{}", both());
+            let is_fact = !fact.starts_with("used ") && !fact.ends_with("not known");
+            assert!(!is_fact || known.contains(start), "{fact:?}\n{}", both());
         }
     }
     for key in ["outcome", "exit_status", "code", "signal", "core_dumped", "program"] {
@@ -137,7 +138,8 @@ fn without_the_cgroups_files() {
 
 #[test]
 fn without_both_and_dev() {
-    for (script, status) in ENDS {
+    // Without the last one: a shell starts nothing in the background without /dev/null.
+    for (script, status) in ENDS.into_iter().take(8) {
         let hidden = told(script, status, |run| run.hide("/sys/fs/cgroup").hide("/proc").hide("/dev"));
         for words in FROM_PROC.iter().chain(&FROM_CGROUP) {
             assert!(!hidden.text.contains(words), "{words}: {}", hidden.text);
@@ -187,7 +189,7 @@ fn processes_of_other_users_are_known() {
     let ended = Rinit::as_init().init("/bin/sh").args(["-c", &start]).run();
     ended.assert_code(3);
     let report = report_on(&ended);
-    assert_eq!(report["left"][0]["program"], "sleep", "{report}");
+    assert_eq!(report["left"].as_array().map(Vec::len), Some(1), "{report}");
 }
 
 /// A sender that cannot be looked up is a pid and nothing else.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stopped::leaves_trace;
-use super::{Cause, Confidence, Diagnosis, Note, registry, wording};
+use super::{Cause, Confidence, Diagnosis, Note, memory, registry, wording};
 use crate::evidence::death::Death;
 use crate::evidence::limits::Limits;
 use crate::evidence::process::Process;
@@ -201,6 +201,7 @@ impl<'a> Case<'a> {
         if let Some(arguments) = &evidence.command.shown {
             diagnosis.evidence.push(command_line(&evidence.command.program, arguments));
         }
+        memory::complete(self, diagnosis);
         diagnosis.notes.extend(self.left());
         diagnosis.notes.extend(self.zombies());
         diagnosis.brief &= diagnosis.notes.is_empty();
@@ -257,7 +258,8 @@ impl<'a> Case<'a> {
             format!("{} had {ended} that it had not waited for", wording::process(parent.pid, Some(&parent.name)))
         } else {
             let own = zombies().filter(|zombie| zombie.parent != 0).count();
-            if own < MANY || self.evidence.group {
+            // A signal to the group, from the terminal as well, ends them together with the program.
+            if own < MANY || self.evidence.group || self.code().is_none() {
                 return None;
             }
             format!(

@@ -5,8 +5,9 @@
 
 use super::Confidence::{Likely, Possible, Unknown};
 use super::registry as cause;
-use super::{Cause, Confidence};
+use super::{Cause, Confidence, programs};
 use crate::evidence::Evidence;
+use crate::evidence::death::Executed;
 
 /// Programs that mean the same by a code.
 #[derive(Debug)]
@@ -239,16 +240,29 @@ pub fn sysexit(code: u8) -> Option<(&'static str, &'static str)> {
 pub(super) enum Source {
     /// Its comm at its end: the file that was executed last, or what it called itself.
     Comm,
-    /// argv[0]: what was executed first. A wrapper or a script runs something else later.
-    Argv0,
+    /// The file that was executed first, of a script its interpreter, and nothing shows that another came after it.
+    File,
+    /// What was executed first, and it may have become something else since.
+    Start,
 }
 
-/// The names that the program that ended is to be matched on, the strongest first. The one place that decides it.
-pub(super) fn who(evidence: &Evidence) -> Vec<(Source, &[u8])> {
-    let comm = evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref());
+/// What Node.js calls its main thread.
+const MAIN_THREAD: &[u8] = b"MainThread";
+
+/// The name that the program that ended is to be matched on: of those that it had, the strongest that is in the table.
+/// The one place that decides it.
+pub(super) fn who(evidence: &Evidence) -> Option<(Source, &[u8])> {
     let argv0 = evidence.command.program.as_slice();
-    let base = argv0.rsplit(|byte| *byte == b'/').next().unwrap_or(argv0);
-    comm.map(|name| (Source::Comm, name)).into_iter().chain([(Source::Argv0, base)]).collect()
+    let argv0 = argv0.rsplit(|byte| *byte == b'/').next().unwrap_or(argv0);
+    let comm = evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref());
+    let file = evidence.executed.as_ref().and_then(Executed::name);
+    // execve(2) sets the comm to the name of the file that it was given, which of a script is the script's.
+    let unchanged = comm.is_some_and(|comm| programs::same(comm, argv0) || comm == MAIN_THREAD);
+    let file_source = if unchanged { Source::File } else { Source::Start };
+    [(Source::Comm, comm), (file_source, file), (Source::Start, Some(argv0))]
+        .into_iter()
+        .filter_map(|(source, name)| Some((source, name?)))
+        .find(|(_, name)| ROWS.iter().any(|row| row.who.is(name)))
 }
 
 /// A name without what says nothing: a login shell's dash, what a title adds behind a blank, a version.
@@ -282,22 +296,18 @@ pub(super) fn is_perl(name: &[u8]) -> bool {
     PERL.is(name)
 }
 
-/// Whether there are rows for `name` at all: then what unknown programs may be is out of the question.
-pub(super) fn is_known(name: &[u8]) -> bool {
-    ROWS.iter().any(|row| row.who.is(name))
-}
-
-/// The row for `code` of the program that ended, with the name that it was matched on, and how sure that makes it: an
-/// argv[0] alone never more than possible.
-pub(super) fn row(evidence: &Evidence, code: u8) -> Option<(&'static Row, Source, Confidence)> {
-    who(evidence).into_iter().find_map(|(source, name)| {
-        let row = ROWS.iter().find(|row| row.codes.contains(&code) && row.who.is(name))?;
-        let confidence = match (source, row.confidence) {
-            (Source::Argv0, Likely) => Possible,
-            (_, confidence) => confidence,
-        };
-        Some((row, source, confidence))
-    })
+/// The row for `code` of the program that ended, and how sure its name makes it: by
+/// what it was at its start alone never more than possible.
+pub(super) fn row(evidence: &Evidence, code: u8) -> Option<(&'static Row, Confidence)> {
+    let (source, name) = who(evidence)?;
+    let row = ROWS.iter().find(|row| row.codes.contains(&code) && row.who.is(name))?;
+    let confidence = match (source, row.confidence) {
+        // A habit of what it was is no fact about what it became.
+        (Source::Start, Unknown) => return None,
+        (Source::Start, Likely) => Possible,
+        (_, confidence) => confidence,
+    };
+    Some((row, confidence))
 }
 
 #[cfg(test)]

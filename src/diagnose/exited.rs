@@ -72,12 +72,12 @@ pub(super) fn completed(case: &Case<'_>) -> Option<Diagnosis> {
 /// any number.
 pub(super) fn known_code(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
-    let (row, source, confidence) = codes::row(case.evidence, code)?;
+    let (row, confidence) = codes::row(case.evidence, code)?;
     let diagnosis = match confidence {
         Unknown => without_reason(case, code, row.means),
         _ => by_itself(case, code, row.cause, confidence, row.means),
     };
-    let diagnosis = matched_on(case, diagnosis, source);
+    let diagnosis = matched_on(case, diagnosis);
     Some(if row.next.is_empty() { diagnosis } else { diagnosis.next(row.next) })
 }
 
@@ -85,10 +85,10 @@ pub(super) fn known_code(case: &Case<'_>) -> Option<Diagnosis> {
 /// exit may have been called with that number: possible.
 pub(super) fn perl_errno(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code().filter(|code| (2..=133).contains(code))?;
-    let (source, _) = codes::who(case.evidence).into_iter().find(|(_, name)| codes::is_perl(name))?;
+    codes::who(case.evidence).filter(|(_, name)| codes::is_perl(name))?;
     let means = format!("it died while errno was {}", wording::errno(code.into()));
     let diagnosis = by_itself(case, code, &registry::RUNTIME_SPECIFIC, Possible, &means);
-    Some(matched_on(case, diagnosis, source).next("read the last line of its output: die says what, and at which line"))
+    Some(matched_on(case, diagnosis).next("read the last line of its output: die says what, and at which line"))
 }
 
 /// Exit 2 of a Go program, which ends so after a panic, and after a wrong flag. That it is Go stands in its file. The
@@ -119,8 +119,8 @@ pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
     let signal = Signo::new(i32::from(code) - 128).filter(|signal| ends(*signal))?;
     let (program, lifetime) = (case.program(), case.lifetime());
-    let shell = codes::who(case.evidence).into_iter().find(|(_, name)| codes::is_shell(name)).map(|(source, _)| source);
-    let confidence = if shell == Some(Source::Comm) { Likely } else { Possible };
+    let shell = codes::who(case.evidence).filter(|(_, name)| codes::is_shell(name));
+    let confidence = if shell.is_some_and(|(source, _)| source != Source::Start) { Likely } else { Possible };
     let own = if confidence == Likely { String::new() } else { format!(", or {code} is a code of its own") };
     let verdict = format!(
         "{program} exited with status {code} {lifetime}: {}a command it ran was ended by {signal}{own}",
@@ -130,10 +130,7 @@ pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
         "it exited by itself, shells report a command that died of {signal} with 128+{}",
         signal.raw()
     ));
-    let diagnosis = match shell {
-        Some(source) => matched_on(case, diagnosis, source),
-        None => diagnosis,
-    };
+    let diagnosis = if shell.is_some() { matched_on(case, diagnosis) } else { diagnosis };
     let hint = match signal {
         Signo::KILL => {
             ". For SIGKILL also compare the memory limit with what it used: the OOM killer may have ended that command"
@@ -168,7 +165,7 @@ fn ends(signal: Signo) -> bool {
 pub(super) fn conventional_code(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
     // What only an unknown program can be.
-    if matches!(code, 2 | 101) && codes::who(case.evidence).into_iter().any(|(_, name)| codes::is_known(name)) {
+    if matches!(code, 2 | 101) && codes::who(case.evidence).is_some() {
         return None;
     }
     if let Some((name, means)) = codes::sysexit(code) {
@@ -205,15 +202,18 @@ fn exited(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
 }
 
 /// What the program's name was taken from.
-fn matched_on(case: &Case<'_>, diagnosis: Diagnosis, source: Source) -> Diagnosis {
-    let names = codes::who(case.evidence);
+fn matched_on(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {
+    let Some((source, name)) = codes::who(case.evidence) else { return diagnosis };
     // npm and others put their arguments into their names.
     let first_word = |name: &[u8]| wording::name(name.split(u8::is_ascii_whitespace).next().unwrap_or_default());
-    let name = |source| names.iter().find(|(its, _)| *its == source).map(|(_, name)| first_word(name));
-    let (at_end, at_start) = (name(Source::Comm), name(Source::Argv0).unwrap_or_default());
-    diagnosis.evidence(match (source, at_end) {
-        (Source::Comm, Some(at_end)) => format!("its process name at its end was {at_end}"),
-        (_, Some(at_end)) => format!("it was started as {at_start}, its process name at its end was {at_end}"),
-        (_, None) => format!("it was started as {at_start}, its process name at its end is not known"),
-    })
+    let at_end = case.evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref()).map(first_word);
+    let name = first_word(name);
+    match (source, at_end) {
+        (Source::Comm, _) => diagnosis.evidence(format!("its process name at its end was {name}")),
+        (Source::File, _) => diagnosis.evidence(format!("its file, or its script's interpreter, is {name}")),
+        (Source::Start, Some(at_end)) => {
+            diagnosis.evidence(format!("it was started as {name}, its process name at its end was {at_end}"))
+        }
+        (Source::Start, None) => diagnosis.not_known(format!("whether it was still {name} at its end")),
+    }
 }

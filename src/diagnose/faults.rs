@@ -14,12 +14,14 @@ use Confidence::{Likely, Possible};
 /// SIGSEGV or SIGBUS at once, and the executable ends before its program headers say. What the missing part would have
 /// been mapped for cannot be known: likely.
 pub(super) fn truncated_binary(case: &Case<'_>) -> Option<Diagnosis> {
-    const AT_ONCE: Duration = Duration::from_millis(50);
+    // Even where the machine is slow.
+    const SOON: Duration = Duration::from_secs(1);
+    const NEXT_TO_NOTHING: Duration = Duration::from_millis(50);
     let signal = case.signal().filter(|signal| matches!(*signal, Signo::SEGV | Signo::BUS))?;
     let file = case.evidence.elf.as_ref()?;
     let end = file.elf.end.filter(|end| *end > file.size)?;
     let cpu = case.evidence.usage.map_or(Duration::ZERO, |usage| usage.user.saturating_add(usage.system));
-    if case.evidence.duration > AT_ONCE || cpu > AT_ONCE {
+    if case.evidence.duration > SOON || cpu > NEXT_TO_NOTHING {
         return None;
     }
     let (confidence, path) = (if_all_known(case, Likely), wording::name(&file.path));
@@ -44,50 +46,32 @@ pub(super) fn shm_full(case: &Case<'_>) -> Option<Diagnosis> {
     Some(
         not_passed_on(case, diagnosis, signal)
             .evidence(format!("right after its death {path}, a tmpfs of {size}, had no free block"))
-            .not_known("which mapping it was, and whether a process sent SIGBUS with kill")
-            .next("make it larger: docker run --shm-size=1g for /dev/shm (64 MiB by default), in Kubernetes an emptyDir with medium: Memory mounted there. Or find what fills it: df, ls -la"),
+            .not_known("which mapping it was, and whether a process sent SIGBUS with kill"),
     )
 }
 
 /// A fault signal. Likely; possible if some signals that came were not kept and this may be one of them.
 pub(super) fn fault(case: &Case<'_>) -> Option<Diagnosis> {
     let signal = case.signal()?;
-    let (cause, why, next): (&'static Cause, _, _) = match signal {
-        Signo::SEGV => (
-            &registry::SEGFAULT,
-            "it accessed memory that it may not access",
-            "allow a core dump (ulimit -c unlimited, /proc/sys/kernel/core_pattern says where it goes) or run it under a debugger. The node's kernel log may hold the address and the library",
-        ),
-        Signo::ABRT => (
-            &registry::ABORTED,
-            "it gave up by itself (abort)",
-            "read the last lines of its output: a failed assertion, an uncaught exception or a damaged heap is mostly reported before abort()",
-        ),
-        Signo::BUS => (
-            &registry::BUS_ERROR,
-            "it accessed a mapped file or shared memory that could not be read or written",
-            "look for a full /dev/shm or other tmpfs (df, Docker gives /dev/shm 64 MiB unless --shm-size says otherwise), and for a mapped file that was truncated or overwritten while in use",
-        ),
+    let (cause, why): (&'static Cause, _) = match signal {
+        Signo::SEGV => (&registry::SEGFAULT, "it accessed memory that it may not access"),
+        Signo::ABRT => (&registry::ABORTED, "it gave up by itself (abort)"),
+        Signo::BUS => {
+            (&registry::BUS_ERROR, "it accessed a mapped file or shared memory that could not be read or written")
+        }
         Signo::ILL => (
             &registry::ILLEGAL_INSTRUCTION,
             "it ran an instruction that this CPU does not have, or a trap that was compiled in",
-            "check for which CPU it was built (x86-64-v3, AVX and the like) against the flags in /proc/cpuinfo, and read the last lines of its output",
         ),
-        Signo::TRAP => (
-            &registry::TRAP,
-            "it ran a breakpoint instruction, which is how some programs end after a failed check",
-            "read the last lines of its output: the failed check mostly stands there",
-        ),
-        Signo::FPE => (
-            &registry::DIVIDE_BY_ZERO,
-            "it divided by zero, or an arithmetic operation overflowed",
-            "look for a division whose divisor can be zero. A core dump names the place",
-        ),
+        Signo::TRAP => {
+            (&registry::TRAP, "it ran a breakpoint instruction, which is how some programs end after a failed check")
+        }
+        Signo::FPE => (&registry::DIVIDE_BY_ZERO, "it divided by zero, or an arithmetic operation overflowed"),
         _ => return None,
     };
     let confidence = if_all_known(case, Likely);
     let mut diagnosis = case.killed(signal, cause, confidence, &format!("{}{why}", confidence.hedge()));
-    let mut next = next.to_owned();
+    let mut next = cause.next.to_owned();
     for full in case.death().iter().filter(|_| signal == Signo::BUS).flat_map(|death| &death.full) {
         diagnosis =
             diagnosis.evidence(format!("right after its death {} had no free block", wording::name(&full.path)));
@@ -99,13 +83,7 @@ pub(super) fn fault(case: &Case<'_>) -> Option<Diagnosis> {
         );
     }
     if signal == Signo::SEGV {
-        let stack = case
-            .limits()
-            .stack
-            .and_then(|limit| limit.soft)
-            .map(|bytes| format!(" (limit {})", wording::kib(bytes / 1024)));
-        diagnosis = diagnosis
-            .not_known(format!("the address, hence whether its stack overflowed{}", stack.unwrap_or_default()));
+        diagnosis = diagnosis.not_known("the address, hence whether its stack overflowed");
     }
     Some(
         not_passed_on(case, diagnosis, signal)
@@ -125,11 +103,7 @@ pub(super) fn bad_system_call(case: &Case<'_>) -> Option<Diagnosis> {
         Some(mode) => diagnosis.evidence(format!("Seccomp: {mode} in /proc/PID/status")),
         None => diagnosis,
     };
-    Some(
-        not_passed_on(case, diagnosis, signal)
-            .not_known("which call, and whether a process sent SIGSYS with kill")
-            .next("find the system call: the host's audit log (type=1326) may name it. Then look at the seccomp profile, or at the program's own sandbox"),
-    )
+    Some(not_passed_on(case, diagnosis, signal).not_known("which call, and whether a process sent SIGSYS with kill"))
 }
 
 /// SIGPIPE. A write raises it for the thread, so nothing is pending for the process: likely. Pending: somebody sent
@@ -147,9 +121,7 @@ pub(super) fn broken_pipe(case: &Case<'_>) -> Option<Diagnosis> {
         Some(_) => diagnosis.evidence("no SIGPIPE was left pending, as there is when it is sent with kill"),
         None => diagnosis,
     };
-    Some(not_passed_on(case, diagnosis, signal).not_known("which pipe or socket").next(
-        "look for the reader that ended first: a pipeline, a log collector, a client. A program that must survive this ignores SIGPIPE and handles EPIPE",
-    ))
+    Some(not_passed_on(case, diagnosis, signal).not_known("which pipe or socket"))
 }
 
 /// musl gives a new thread 131,072 bytes (src/internal/pthread_impl.h, `DEFAULT_STACK_SIZE`), or what the executable's

@@ -7,6 +7,7 @@ pub mod codes;
 mod exited;
 mod faults;
 mod killed;
+mod memory;
 mod not_started;
 mod programs;
 pub mod registry;
@@ -194,11 +195,13 @@ const RULES: &[Rule] = &[
     killed::timer_expired,
     killed::cpu_time_limit,
     killed::file_size_limit,
+    memory::oom_killed,
     killed::killed_by_unknown,
     // Exited.
     stopped::by_own_code,
     stopped::cleanly,
     stopped::failed,
+    memory::other_was_oom_killed,
     exited::daemonised,
     exited::completed,
     exited::known_code,

@@ -39,19 +39,19 @@ causes! {
         "ENOENT, and the directory that lacks the file is an empty mount. What the image has below it cannot be seen: likely"
         "mount the volume elsewhere, or fill it first (an init container that copies the files). A subPath that does not exist becomes an empty directory";
     DANGLING_SYMLINK "dangling-symlink" Image "the program's path is a symbolic link to nothing"
-        "ENOENT, a symbolic link on the path, and its target that does not exist: certain"
+        "ENOENT. Certain if a symbolic link was seen on the path whose target does not exist"
         "correct the link, or put its target into the image: a link that points out of a copied directory, or into a build stage, breaks like this";
     PATH_MISSING "path-missing" Image "the program's path does not exist"
         "ENOENT for a path. Certain if a component of it was seen to be absent"
         "correct the command, or COPY the file. In Kubernetes command replaces ENTRYPOINT and args replaces CMD";
     SHEBANG_CRLF "shebang-crlf" Image "a script has Windows line ends, so its interpreter is not found"
-        "ENOENT, and the first line of the script ends with a carriage return: the interpreter of that name was looked for and is absent: certain"
+        "ENOENT, and a first line that ends with a carriage return. Certain if the interpreter of that name was looked for and is absent"
         "sed -i 's/\\r$//' FILE and rebuild. To keep it so: \"*.sh text eol=lf\" in .gitattributes";
     SHEBANG_INTERPRETER_MISSING "shebang-interpreter-missing" Image "the interpreter of a script does not exist"
-        "ENOENT, and the interpreter that the first line names was looked for and is absent: certain. Likely for a relative one that was not looked for"
+        "ENOENT for a script. Certain if the interpreter that its first line names was looked for and is absent. Likely for a relative one that was not looked for"
         "install the interpreter in the image (in the stage that is shipped), or name one in the first line that is there";
     LOADER_MISSING "loader-missing" Image "the dynamic loader of a program does not exist"
-        "ENOENT, and the loader that the ELF file names was looked for and is absent: certain"
+        "ENOENT for an ELF file. Certain if the loader that it names was looked for and is absent"
         "install the C library that it was built for, build it in the image that it runs in, or link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static)";
     IS_A_DIRECTORY "is-a-directory" Config "the program's path is a directory"
         "EACCES, and a directory is there. Certain if nothing else was found that could be meant"
@@ -66,7 +66,7 @@ causes! {
         "EACCES, and the mode of the file. Certain if it has no x at all, is no regular file, or denies this user and nothing can override that"
         "make it executable in the image (COPY --chmod=0755, in git: git update-index --chmod=+x, for a ConfigMap volume defaultMode: 0755). A script can also be given to its interpreter: sh FILE";
     INTERPRETER_NOT_EXECUTABLE "interpreter-not-executable" Image "the program's interpreter or loader may not be executed"
-        "EACCES, and what the file needs is on a noexec mount, no regular file, or of a mode that denies it: as sure as for the file itself"
+        "EACCES, and what the file needs is on a noexec mount, no regular file, or of a mode that denies it. Certain as for the file itself"
         "make the interpreter (the loader) executable, or name another one in the first line of the script";
     CAPABILITIES_NOT_GRANTED "capabilities-not-granted" Config "the file has capabilities that the container may not grant"
         "EPERM, and file capabilities that the bounding set (CapBnd) lacks. Certain if they count in this user namespace and on this mount"
@@ -93,16 +93,16 @@ causes! {
         "ELIBBAD from execve, or EIO with a loader shorter than an ELF header: nothing else gives them"
         "install the C library of the image again (libc6, musl), for the image's own architecture. A COPY from an image of another platform, or over /lib, breaks it like this";
     WRONG_ARCHITECTURE "wrong-architecture" Image "the program is built for another kind of machine"
-        "ENOEXEC, and an ELF header for another machine than uname names: certain. Likely for 32-bit programs of the same family, and after ENOENT, where an emulator is missing"
+        "ENOEXEC. Certain if the ELF header is for another machine than uname names. Likely for 32-bit programs of the same family, and after ENOENT, where an emulator is missing"
         "build that file for the target: docker buildx build --platform linux/amd64,linux/arm64, with TARGETARCH handed to the compiler (GOARCH, --target). A COPY of a binary built on the host is the usual reason";
     EMPTY_FILE "empty-file" Image "the program's file is empty"
-        "ENOEXEC, and no bytes in the file: certain"
+        "ENOEXEC. Certain if the file has no bytes"
         "check the COPY or the download that should have filled it (curl -f fails where curl writes an empty file), the build stage, or the key of the ConfigMap";
     NO_SHEBANG "no-shebang" Image "a script names no interpreter in its first line"
-        "ENOEXEC, and a text whose first line names no interpreter: certain, the kernel knows no other way to run a text"
+        "ENOEXEC. Certain if the file is a text whose first line names no interpreter: the kernel knows no other way to run a text"
         "make #!/bin/sh (or #!/usr/bin/env python3 and the like) its very first line, or start it as: sh FILE. A shell would have guessed, the kernel does not";
     SHEBANG_NOT_FIRST "shebang-not-first" Image "something stands before the #! of a script"
-        "ENOEXEC, and #! that does not stand in the first two bytes of the file: certain"
+        "ENOEXEC. Certain if #! stands in the file, but not in its first two bytes"
         "delete what stands before #!: it must be the first two bytes of the file (save as UTF-8 without BOM, no empty line, no comment above it)";
     NOT_A_PROGRAM "not-a-program" Image "the file is no program that this kernel can run"
         "ENOEXEC. Certain if the content was seen to be no program. Likely for ELF whose header looks right, and where nothing could be read"
@@ -115,7 +115,7 @@ causes! {
         "Seccomp: 3 in the status of the dead process. Certain with a SIGSYS that rinit did not pass on"
         "find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill";
     SHELL_KEPT_SIGNAL "shell-kept-signal" Config "a shell took the signal, the program behind it did not get it"
-        "a shell or another wrapper had a child when the signal was passed on, died of it or waited, and the child never got it"
+        "a shell or the like with a child got the signal and died of it, the child did not get it. Certain if it had no handler, the signal was left pending and the end came at once"
         "start the program with exec in the script, or give it as CMD in exec form, or pass signals to the whole group: -g (RINIT_GROUP=1)";
     INTERRUPTED_FROM_TERMINAL "interrupted-from-terminal" Request "a key pressed at the terminal ended it"
         "SIGINT or SIGQUIT that the terminal sent, then death by it: likely. Death alone: possible"
@@ -127,7 +127,7 @@ causes! {
         "death by SIGTERM from a process of this container, or by one that rinit never passed on: likely"
         "look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks";
     STOPPED_BY_OWN_HANDLER "stopped-by-own-handler" Request "it handled the signal, then reported it by its status"
-        "a signal was passed on and a handler was there, or the exit status was 128 plus its number: likely"
+        "a signal was passed on and a handler was there, or the exit status was 128 plus its number: likely. Certain for a JVM without a child that took the signal with its handler and exited so"
         "nothing, if a stop was due";
     STOPPED_WITHOUT_HANDLER "stopped-without-handler" Request "the signal's default action ended it"
         "a signal was passed on, no handler was seen, and it died of that signal at once: likely"
@@ -138,7 +138,7 @@ causes! {
         "copy or download the file again, and compare its size with the original";
     SHM_FULL "shm-full" Limit "shared memory or another tmpfs was full"
         "death by SIGBUS, and a tmpfs without a free block right after it: likely"
-        "make it larger (docker run --shm-size, an emptyDir with medium Memory at /dev/shm), or keep less in it";
+        "make it larger: docker run --shm-size=1g for /dev/shm (64 MiB by default), in Kubernetes an emptyDir with medium: Memory mounted there. Or find what fills it: df, ls -la";
     SEGFAULT "segfault" App "it accessed memory that it may not access"
         "death by SIGSEGV that rinit did not pass on. A process can send one: likely"
         "allow a core dump (ulimit -c unlimited, /proc/sys/kernel/core_pattern says where it goes) or run it under a debugger. The node's kernel log may hold the address and the library";
@@ -168,11 +168,17 @@ causes! {
         "death by SIGALRM, SIGVTALRM or SIGPROF that was sent to the process: likely"
         "look for alarm(), setitimer(), a profiler or a watchdog in the program, or in the one that started it, and let it handle the signal";
     CPU_TIME_LIMIT "cpu-time-limit" Limit "the limit on CPU time was reached"
-        "death by SIGXCPU: likely, the limit itself was not compared"
+        "death by SIGXCPU, or the limit in /proc/PID/limits against the CPU time that was used. Certain if that time is not below it"
         "compare the limit (ulimit -t, in seconds) with the CPU time that it used, then raise it or look for a loop that does not end";
     FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached"
-        "death by SIGXFSZ: likely, the limit itself was not compared"
-        "compare the limit on file size (ulimit -f) with the files that it writes";
+        "death by SIGXFSZ that rinit did not pass on: likely"
+        "raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database";
+    OOM_CONTAINER_LIMIT "oom-container-limit" Limit "the OOM killer struck at a memory limit of the container"
+        "death by SIGKILL, and oom and oom_kill of its memory cgroup moved. Certain if the one kill can only have been of the program"
+        "raise the memory limit, or lower what the program uses (workers, caches, heap size)";
+    OOM_OUTSIDE_CONTAINER "oom-outside-container" Platform "the OOM killer struck, not at the container's own limit"
+        "death by SIGKILL, and oom_kill moved while oom did not: likely"
+        "look at the memory of the node and at the limit of the pod or slice around the container";
     KILLED_BY_UNKNOWN "killed-by-unknown" Unknown "SIGKILL from a sender that cannot be seen"
         "death by SIGKILL that rinit did not send. The kernel does not record the sender"
         "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise look for kill -9, pkill or a watchdog in scripts, exec probes and preStop";
@@ -186,6 +192,9 @@ causes! {
     STOP_FAILED "stop-failed" App "it was asked to stop and ended with a failure"
         "a request to stop was passed on, another exit status than 0 followed: likely"
         "read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)";
+    OOM_OF_OTHER_PROCESS "oom-of-other-process" Limit "it failed after the OOM killer ended another process"
+        "a failure, and oom_kill had moved. Likely with status 137 or right after the kill"
+        "raise the memory limit, or lower what the processes of the container use (workers, caches, heap size)";
     DAEMONISED "daemonised" Config "it put itself in the background, and its first process ended"
         "exit 0 soon after the start without a signal, and processes that were left: likely"
         "run it in the foreground (nginx -g 'daemon off;', others: -F, --foreground, -D FOREGROUND)";

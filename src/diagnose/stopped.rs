@@ -34,11 +34,7 @@ pub(super) fn from_terminal(case: &Case<'_>) -> Option<Diagnosis> {
     let confidence = if case.since(event) <= AT_ONCE { Likely } else { Possible };
     let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
     let verdict = format!("{program} was ended by {signal} ({status}), {gap} after {key} at the terminal");
-    Some(
-        Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, confidence, verdict)
-            .evidence(case.history(event))
-            .next("nothing, if the key was meant for it"),
-    )
+    Some(Diagnosis::new(&registry::INTERRUPTED_FROM_TERMINAL, confidence, verdict).evidence(case.history(event)))
 }
 
 /// Death by SIGTERM that a process of this container sent to rinit. It can also have got one by another way: likely.
@@ -92,22 +88,22 @@ pub(super) fn shell_kept_signal(case: &Case<'_>) -> Option<Diagnosis> {
     let (program, status, gap) = (case.program(), case.status(), wording::duration(case.since(event)));
     let child = wording::process(first.pid, Some(&first.name));
     let children = match orphaned.len() {
-        1 => format!("its child {child} still ran"),
-        more => format!("its {more} children still ran, {child} among them,"),
+        1 => format!("its child {child} got none from rinit and still ran"),
+        more => format!("its {more} children, {child} among them, got none from rinit and still ran"),
     };
-    let kept = format!("{}the signal stayed with it", confidence.hedge());
-    let verdict = format!(
-        "{program} was ended by {signal} ({status}) {gap} after {}: {kept}, {children} and got none from rinit",
-        case.request(event)
-    );
+    let alone = format!("{}the signal reached {program} alone", confidence.hedge());
+    let request = case.request(event);
+    let verdict = format!("{program} was ended by {signal} ({status}) {gap} after {request}: {alone}, {children}");
     let name = wording::name(&first.name);
-    Some(
-        asked(case, Diagnosis::new(&registry::SHELL_KEPT_SIGNAL, confidence, verdict), event)
-            .evidence(case.history(event))
-            .next(format!(
-                "let {program} become {name} instead of waiting for it: exec before the command in the script, CMD in exec form ([\"{name}\", ...]). Or rinit -g, which signals all of them"
-            )),
-    )
+    let next = if exe.is_some() || runner.is_some_and(programs::is_shell) {
+        format!(
+            "let {program} become {name} instead of waiting for it: exec before the command in the script, CMD in exec form ([\"{name}\", ...]). Or rinit -g, which signals all of them"
+        )
+    } else {
+        format!("start {name} itself instead of {program}, or use rinit -g, which signals all of them")
+    };
+    let diagnosis = Diagnosis::new(&registry::SHELL_KEPT_SIGNAL, confidence, verdict);
+    Some(asked(case, diagnosis, event).evidence(case.history(event)).next(next))
 }
 
 fn base(path: &[u8]) -> &[u8] {
@@ -159,9 +155,8 @@ pub(super) fn by_passed_on_signal(case: &Case<'_>) -> Option<Diagnosis> {
                 "{program} was ended by {signal} ({status}) {since} after {request}: one possibility is that its own handler raised it again"
             ),
         };
-        let diagnosis = Diagnosis::new(&registry::STOPPED_BY_OWN_HANDLER, confidence, verdict)
-            .evidence(case.history(event))
-            .next("nothing, if a stop was due");
+        let diagnosis =
+            Diagnosis::new(&registry::STOPPED_BY_OWN_HANDLER, confidence, verdict).evidence(case.history(event));
         let diagnosis = match case.pending(signal) {
             Some(false) if leaves_trace(signal) => {
                 diagnosis.evidence(format!("no {signal} was left pending, as it is after a raise()"))
@@ -218,11 +213,7 @@ pub(super) fn terminated_from_inside(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis = diagnosis.ruled_out("the kubelet's own signal and docker stop (they go to PID 1, which is rinit)");
     }
     let others = "another process of this container, an exec session, a process of the host, or the program itself";
-    Some(
-        diagnosis
-            .not_known(format!("the sender: {others}"))
-            .next("look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks"),
-    )
+    Some(diagnosis.not_known(format!("the sender: {others}")))
 }
 
 /// Death by INT or QUIT that rinit did not pass on. With a terminal, the keys go straight to the program; anybody
@@ -313,9 +304,7 @@ pub(super) fn cleanly(case: &Case<'_>) -> Option<Diagnosis> {
             "{program} ended with {status}, {since} after {request}: one possibility is that this was the request to stop"
         ),
     };
-    let diagnosis = Diagnosis::new(&registry::STOPPED_CLEANLY, confidence, verdict)
-        .evidence(case.history(event))
-        .next("nothing, if a stop was due");
+    let diagnosis = Diagnosis::new(&registry::STOPPED_CLEANLY, confidence, verdict).evidence(case.history(event));
     Some(asked(case, diagnosis, event).brief(confidence == Likely))
 }
 
@@ -331,9 +320,7 @@ pub(super) fn failed(case: &Case<'_>) -> Option<Diagnosis> {
         Likely => format!("{program} was asked to stop ({request}) and ended {since} later with a failure ({status})"),
         _ => format!("{program} ended with {status}, {since} after {request}: one possibility is that its stop failed"),
     };
-    let diagnosis = Diagnosis::new(&registry::STOP_FAILED, confidence, verdict)
-        .evidence(case.history(event))
-        .next("read the end of its own output. If it cannot handle the signal, give it the one that it knows (STOPSIGNAL, --rewrite)");
+    let diagnosis = Diagnosis::new(&registry::STOP_FAILED, confidence, verdict).evidence(case.history(event));
     Some(asked(case, diagnosis, event))
 }
 
@@ -427,7 +414,6 @@ fn lost_terminal(case: &Case<'_>, signal: Signo, confidence: Confidence) -> Diag
     let (program, status, lifetime) = (case.program(), case.status(), case.lifetime());
     let verdict = format!("{program} was ended by {signal} ({status}) {lifetime}: {how} its terminal went away");
     Diagnosis::new(&registry::HANGUP, confidence, verdict)
-        .next("if it was started with a terminal (-t), start it without one, or let it handle SIGHUP")
 }
 
 fn sender_words(sender: &Sender) -> String {

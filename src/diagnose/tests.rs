@@ -1,5 +1,6 @@
 //! Every rule from a table, then everything that can be enumerated.
 
+mod memory;
 mod stopping;
 
 use std::collections::BTreeSet;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::not_started::tests::looked;
 use super::*;
+use crate::evidence::death::Executed;
 use crate::evidence::language::Language;
 use crate::evidence::process::{Process, Status};
 use crate::evidence::snapshot::Snapshot;
@@ -342,6 +344,12 @@ fn named(argv0: &str, comm: &str) -> Evidence {
     evidence
 }
 
+fn executed(argv0: &str, comm: &str, exe: &str) -> Evidence {
+    let mut evidence = named(argv0, comm);
+    evidence.executed = Some(Executed { exe: Some(exe.as_bytes().to_vec()), directory: None });
+    evidence
+}
+
 fn written_in(language: Language, seconds: u64) -> Evidence {
     let mut evidence = named("/app/server", "server");
     evidence.language = Some(language);
@@ -406,8 +414,32 @@ fn codes() -> Vec<Row> {
         row(of("app", 255), "status-255", Possible, "-1"),
         // What it was started as says less than what it was called at its end, and never more than possible.
         row((Exited(124), named("sh", "timeout")), "timeout-expired", Likely, "name at its end was timeout"),
-        row((Exited(9), named("node", "MainThread")), "usage-error", Possible, "started as node, its process name"),
-        row((Exited(9), opaque(ran(b"/usr/bin/node"))), "usage-error", Possible, "name at its end is not known"),
+        row((Exited(9), named("node", "worker")), "usage-error", Possible, "started as node, its process name"),
+        row(
+            (Exited(9), executed("node", "MainThread", "/usr/bin/node")),
+            "usage-error",
+            Likely,
+            "interpreter, is node",
+        ),
+        row((Exited(9), executed("x", "MainThread", "/usr/bin/node")), "usage-error", Likely, "interpreter, is node"),
+        row((Exited(9), executed("x", "y", "/usr/bin/node")), "usage-error", Possible, "as node, its process name"),
+        row(
+            (Exited(127), executed("/app/entry.sh", "entry.sh", "/usr/bin/dash")),
+            "command-not-found-in-script",
+            Likely,
+            "its script's interpreter, is dash",
+        ),
+        row((Exited(137), executed("/a/b", "b", "/bin/busybox")), "descendant-killed", Likely, "is busybox"),
+        // A script that has become another program is none any more, and busybox is what it is called.
+        row((Exited(137), executed("/a/b", "app", "/bin/dash")), "descendant-killed", Possible, "a code of its own"),
+        row((Exited(137), executed("timeout", "timeout", "/bin/busybox")), "descendant-killed", Possible, "of its own"),
+        row((Exited(2), executed("sh", "timeout", "/bin/dash")), "exit-error", Unknown, "what 2 means"),
+        row(
+            (Exited(9), opaque(ran(b"/usr/bin/node"))),
+            "usage-error",
+            Possible,
+            "whether it was still node at its end",
+        ),
         row((Exited(137), opaque(ran(b"bash"))), "descendant-killed", Possible, "or 137 is a code of its own"),
         row((Exited(2), written_in(Language::Go, 5)), "go-panic", Likely, "Go's linker"),
         row((Exited(2), written_in(Language::Go, 4)), "go-panic", Possible, "one possibility is that a panic"),
@@ -452,7 +484,8 @@ fn no_exit_by_itself_is_surer_than_likely_whatever_ran() {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started::tests::rows(), signalled(), exited(), stopping::rows(), codes()].into_iter().flatten().collect()
+    let tables = [not_started::tests::rows(), signalled(), exited(), stopping::rows(), codes(), memory::rows()];
+    tables.into_iter().flatten().collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
@@ -592,6 +625,7 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
             }
         }
     }
+    let memories = memory::every_memory();
     let outcomes = (0..=255).map(Outcome::Exited);
     let deaths =
         Signo::all().flat_map(|signal| [true, false].map(|core_dumped| Outcome::Signaled { signal, core_dumped }));
@@ -601,6 +635,11 @@ pub(crate) fn everything() -> Vec<(Outcome, Evidence)> {
             Outcome::Exited(code) => Signo::new(i32::from(code) - 128).unwrap_or(Signo::TERM),
             Outcome::NotStarted(_) => panic!("only ends of what ran"),
         };
+        // The codes and signals that OOM kills say something of, and one of each that they do not.
+        let told = [Outcome::Exited(0), Outcome::Exited(1), Outcome::Exited(137), died(Signo::KILL), died(Signo::SEGV)];
+        if told.contains(&outcome) {
+            all.extend(memories.iter().map(|memory| (outcome, memory.clone())));
+        }
         for zombie in [pending(python(), signal), python(), opaque(python()), omitted(not_init(python()))] {
             all.push((outcome, zombie.clone()));
             let now = event(signal, 4);
@@ -662,5 +701,17 @@ fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
         if diagnosis.confidence == Certain && !matches!(outcome, Outcome::NotStarted(_)) {
             assert!(stopping::proves(id, &outcome, &evidence), "{verdict}");
         }
+    }
+}
+
+#[test]
+fn the_registry_says_what_makes_a_cause_certain_where_a_rule_is() {
+    let certain = |(outcome, evidence): &(Outcome, Evidence)| {
+        Some(diagnose(outcome, evidence)).filter(|diagnosis| diagnosis.confidence == Certain)
+    };
+    let rows = every_row().into_iter().map(|row| (row.0, row.1));
+    for diagnosis in rows.chain(everything()).filter_map(|end| certain(&end)) {
+        let (id, proof) = (diagnosis.cause.id, diagnosis.cause.proof);
+        assert!(proof.contains("Certain") || proof.contains("nothing else gives"), "{id}: {proof}");
     }
 }

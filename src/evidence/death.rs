@@ -3,9 +3,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
@@ -51,11 +53,34 @@ pub struct Executed {
 }
 
 impl Executed {
+    /// What execve(2) makes of the file `path`, for when PROGRAM ended before its exe could be read: the interpreter that
+    /// the first line of a script names, else the file that `path` leads to. `None` if it cannot be read.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Option<Vec<u8>> {
+        let mut start = [0; SCRIPT_LINE];
+        let length = fs::File::open(path).ok()?.read(&mut start).ok()?;
+        let file = match interpreter(start.get(..length)?) {
+            Some(interpreter) => Path::new(OsStr::from_bytes(interpreter)),
+            None => path,
+        };
+        Some(file.canonicalize().ok()?.into_os_string().into_vec())
+    }
+
     /// The last component of `exe`.
     #[must_use]
     pub fn name(&self) -> Option<&[u8]> {
         self.exe.as_ref()?.rsplit(|byte| *byte == b'/').next()
     }
+}
+
+/// What the kernel reads of a script (`BINPRM_BUF_SIZE`).
+const SCRIPT_LINE: usize = 256;
+
+/// The interpreter that a script's first line names, without its argument (execve(2)).
+fn interpreter(start: &[u8]) -> Option<&[u8]> {
+    let line = start.strip_prefix(b"#!")?;
+    let line = line.get(..line.iter().position(|byte| *byte == b'\n')?)?.trim_ascii_start();
+    line.split(|byte| matches!(byte, b' ' | b'\t')).next().filter(|interpreter| !interpreter.is_empty())
 }
 
 impl Proc {
@@ -116,6 +141,29 @@ fn full_file_systems(directory: Option<&[u8]>) -> Vec<Full> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_interpreter_of_a_script() {
+        for (start, found) in [
+            (&b"#!/bin/sh\n"[..], Some(&b"/bin/sh"[..])),
+            (b"#! \t/usr/bin/env python3\nx", Some(b"/usr/bin/env")),
+            (b"#!/bin/sh\t-e\n", Some(b"/bin/sh")),
+            (b"#!/bin/sh\r\n", Some(b"/bin/sh\r")),
+            (b"#!\n/bin/sh\n", None),
+            (b"#!  \n", None),
+            (b"#!/bin/sh", None),
+            (b"#", None),
+            (b"", None),
+            (b"\x7fELF\n", None),
+        ] {
+            assert_eq!(interpreter(start), found, "{start:?}");
+        }
+        let sh = Path::new("/bin/sh").canonicalize().unwrap().into_os_string().into_vec();
+        assert_eq!(Executed::of_file(Path::new("/bin/sh")), Some(sh));
+        for none in ["/nonexistent", "/"] {
+            assert_eq!(Executed::of_file(Path::new(none)), None, "{none}");
+        }
+    }
 
     #[test]
     fn cpu_time_of_the_process_alone() {

@@ -1,6 +1,7 @@
 //! What rinit saw. Collectors fill this in, `diagnose` reads it; nothing here knows what it means.
 //! Whatever could not be read is `None`, never zero.
 
+pub mod cgroup;
 pub mod content;
 pub mod death;
 pub mod elf;
@@ -19,12 +20,13 @@ pub mod walk;
 
 use std::time::Duration;
 
-use crate::signals::{Origin, Signo};
+use crate::signals::{Origin, Sender, Signo};
+use cgroup::{Memory, Strain};
 use death::{Death, Executed};
 use elf::Executable;
 use files::Inspection;
 use language::Language;
-use process::{Process, Status};
+use process::{Faults, Process, Status};
 use snapshot::Snapshot;
 use start_limits::StartLimits;
 
@@ -59,8 +61,18 @@ pub struct Evidence {
     pub death: Option<Death>,
     /// PROGRAM's executable, at a SIGSEGV or SIGBUS.
     pub elf: Option<Executable>,
+    /// Page faults in /proc/PID/stat of the zombie.
+    pub faults: Option<Faults>,
+    /// The memory cgroup, if there is one to be seen.
+    pub memory: Option<Box<Memory>>,
+    /// Other counters of the container; only when it failed.
+    pub strain: Strain,
+    /// Other hints at the OOM killer; only when something was killed.
+    pub killer: Killer,
     /// Orphans reaped so far.
     pub reaped: u64,
+    /// Orphans among those that died of SIGKILL.
+    pub killed: Killed,
     /// Processes of the container (as PID 1) or descendants (else) that are there after PROGRAM, zombies included.
     pub left: Option<Vec<Process>>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
@@ -91,6 +103,26 @@ pub struct Usage {
     pub system: Duration,
     /// Largest resident set of any one process, KiB. Never below rinit's own at the fork.
     pub max_rss_kib: u64,
+}
+
+/// Orphans that died of SIGKILL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Killed {
+    /// How many.
+    pub count: u64,
+    /// The first and the last.
+    pub named: Vec<Sender>,
+}
+
+/// What the OOM killer goes by, and how often it struck anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Killer {
+    /// OOM kills on the whole machine since it booted.
+    pub on_machine: Option<u64>,
+    /// rinit's own /proc/PID/oom_score_adj, which PROGRAM inherits.
+    pub score_adj: Option<i32>,
+    /// Whether Kubernetes set the environment (`KUBERNETES_SERVICE_HOST`).
+    pub kubernetes: bool,
 }
 
 /// A signal on its way to PROGRAM.

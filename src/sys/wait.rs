@@ -29,6 +29,15 @@ pub enum Change {
 }
 
 impl Change {
+    /// The signal that ended it, if one did.
+    #[must_use]
+    pub fn signal(self) -> Option<Signo> {
+        match self {
+            Self::Signaled { signal, .. } => Some(signal),
+            Self::Exited(_) | Self::Stopped(_) | Self::Continued => None,
+        }
+    }
+
     /// Reads a status word (include/linux/wait.h; wait(2)). `None` for the words that the kernel does not make.
     #[must_use]
     pub fn decode(word: i32) -> Option<Self> {
@@ -50,8 +59,8 @@ impl Change {
 pub struct Peeked {
     /// Its pid.
     pub pid: i32,
-    /// The signal that ended it, if one did.
-    pub ended_by: Option<Signo>,
+    /// How it ended; `None` if it was only stopped.
+    pub end: Option<Change>,
 }
 
 /// A child that has changed state, if there is one. The change stays: /proc/PID still reads, and [`collect`] takes it.
@@ -66,8 +75,14 @@ pub fn peek() -> Option<Peeked> {
         let info = info.assume_init_ref();
         (info.si_code, info.si_pid(), info.si_status())
     };
-    let ended_by = Signo::new(status).filter(|_| matches!(code, libc::CLD_KILLED | libc::CLD_DUMPED));
-    (result == 0 && pid != 0).then_some(Peeked { pid, ended_by })
+    let end = match code {
+        libc::CLD_EXITED => u8::try_from(status).ok().map(Change::Exited),
+        libc::CLD_KILLED | libc::CLD_DUMPED => {
+            Signo::new(status).map(|signal| Change::Signaled { signal, core_dumped: code == libc::CLD_DUMPED })
+        }
+        _ => None,
+    };
+    (result == 0 && pid != 0).then_some(Peeked { pid, end })
 }
 
 /// Whether SIGCONT has continued child `pid` since its last stop. Says it once.

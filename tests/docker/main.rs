@@ -9,6 +9,7 @@ mod example;
 mod exec;
 mod hardened;
 mod interactive;
+mod memory;
 mod report;
 mod secrets;
 mod signals;

@@ -6,13 +6,14 @@
 #![allow(clippy::expect_used, clippy::undocumented_unsafe_blocks)]
 
 mod listen;
+mod memory;
 mod processes;
 mod raw;
 mod state;
 
 use std::ffi::{CStr, c_char, c_int};
 
-const USAGE: &str = "probe: listen|state|exit|die|hold|orphans|leave|daemonise|seccomp|parent|noreap";
+const USAGE: &str = "probe: listen|state|exit|die|hold|orphans|leave|daemonise|seccomp|parent|noreap|eat|storm|contain";
 
 /// An exit status that no test expects otherwise: it lived on.
 pub const SURVIVED: c_int = 77;
@@ -33,6 +34,11 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         ["daemonise"] => processes::daemonise(),
         ["seccomp"] => processes::seccomp(),
         ["parent", ..] => processes::parent(&args[2..]),
+        ["eat", mib, pause, status] => {
+            memory::eat(mib.parse().unwrap(), pause.parse().unwrap(), status.parse().unwrap())
+        }
+        ["storm", seconds] => memory::storm(seconds.parse().unwrap()),
+        ["contain", namespaces, cgroup, ..] => memory::contain(namespaces == "private", cgroup, &args[4..]),
         ["noreap", ..] => processes::noreap(&args[2..]),
         _ => {
             raw::print(USAGE);

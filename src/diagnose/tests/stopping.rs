@@ -1,6 +1,7 @@
 //! Ends that need a snapshot, the zombie's limits or what is on disk.
 
 use super::*;
+use crate::evidence::cgroup::Memory;
 use crate::evidence::death::{Death, Executed, Full};
 use crate::evidence::elf::{EM_X86_64, ET_DYN, Elf, Executable, Header};
 use crate::evidence::limits::{Limit, Limits};
@@ -125,14 +126,14 @@ pub(super) fn rows() -> Vec<Row> {
             default(),
             "shell-kept-signal",
             Certain,
-            "the signal stayed with it, its child sleep (pid 8) still ran",
+            "the signal reached sh alone, its child sleep (pid 8) got none",
         ),
         (
             died(term),
             pending(shell(b"npm run x", unhandled(event(term, 4))), term),
             "shell-kept-signal",
             Certain,
-            "exec",
+            "start sleep itself instead of sh",
         ),
         (died(term), shell(b"dash", unhandled(event(term, 4))), "shell-kept-signal", Likely, "most likely the signal"),
         (died(term), opaque(default()), "shell-kept-signal", Likely, "sleep"),
@@ -178,12 +179,17 @@ pub(super) fn rows() -> Vec<Row> {
             Likely,
             "most likely it used up its limit of 1 second",
         ),
+        (died(Signo::XCPU), cpu(Some(2), None, 300, Some(1)), "cpu-time-limit", Likely, "limit of 1 second"),
+        // Raised by the program itself, long before.
+        (died(Signo::XCPU), cpu(Some(60), None, 30_000, Some(1)), "unhandled-signal", Likely, "SIGXCPU"),
+        (died(Signo::XCPU), cpu(Some(31), None, 30_000, Some(1)), "cpu-time-limit", Likely, "30 seconds"),
+        (died(Signo::XCPU), cpu(Some(0), None, 0, Some(0)), "cpu-time-limit", Likely, "CPU time"),
         (died(Signo::XCPU), omitted(cpu(Some(2), None, 990, Some(1))), "cpu-time-limit", Possible, "possibility"),
         (died(Signo::XCPU), cpu(Some(3), Some(9), 100, Some(3)), "unhandled-signal", Likely, "SIGXCPU"),
         (died(Signo::XCPU), cpu(None, None, 990, None), "unhandled-signal", Likely, "SIGXCPU"),
-        (died(Signo::KILL), cpu(Some(1), Some(1), 1000, None), "cpu-time-limit", Certain, "hard limit of 1 second"),
-        (died(Signo::KILL), cpu(Some(1), Some(1), 950, None), "cpu-time-limit", Likely, "kill"),
-        (died(Signo::KILL), cpu(Some(1), Some(1), 800, None), "killed-by-unknown", Unknown, "sender"),
+        (died(Signo::KILL), cpu(Some(1), Some(1), 1000, None), "cpu-time-limit", Likely, "hard limit of 1 second"),
+        (died(Signo::KILL), cpu(Some(1), Some(1), 880, None), "cpu-time-limit", Likely, "kill"),
+        (died(Signo::KILL), cpu(Some(1), Some(1), 700, None), "killed-by-unknown", Unknown, "sender"),
         (died(Signo::KILL), cpu(None, None, 8000, None), "killed-by-unknown", Unknown, "sender"),
         (died(Signo::XFSZ), file_size(Some(4096)), "file-size-limit", Likely, "its limit of 4096 bytes"),
         (died(Signo::XFSZ), file_size(None), "unhandled-signal", Likely, "SIGXFSZ"),
@@ -307,6 +313,13 @@ pub(super) fn proves(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
         }
         "cpu-time-limit" => death.is_some_and(|death| death.cpu.is_some() && death.limits.cpu.is_some()),
         "stopped-by-own-handler" => case.code().is_some() && evidence.executed.is_some(),
+        "oom-container-limit" => {
+            let moved = |memory: &Memory| {
+                let before = memory.before.oom_kill.unwrap();
+                memory.after.oom_kill == Some(before + 1) && memory.local_oom > Some(0)
+            };
+            evidence.is_init && evidence.killed.count == 0 && evidence.memory.as_deref().is_some_and(moved)
+        }
         _ => false,
     }
 }
