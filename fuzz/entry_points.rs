@@ -326,7 +326,7 @@ pub fn proof(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
         "arguments-too-large" => of_exec(libc::E2BIG),
         "executable-busy" => of_exec(libc::ETXTBSY),
         "bad-loader" => {
-            let short = |target: &Target| target.file.as_ref().is_ok_and(|file| file.size < 64);
+            let short = |target: &Target| target.file.as_ref().is_ok_and(|file| file.size < 52);
             of_exec(libc::ELIBBAD) || (of_exec(libc::EIO) && needs(Role::Loader).any(short))
         }
         "wrong-architecture" => {

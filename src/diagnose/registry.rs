@@ -39,19 +39,19 @@ causes! {
         "ENOENT, and the directory that lacks the file is an empty mount. What the image has below it cannot be seen: likely"
         "mount the volume elsewhere, or fill it first (an init container that copies the files). A subPath that does not exist becomes an empty directory";
     DANGLING_SYMLINK "dangling-symlink" Image "the program's path is a symbolic link to nothing"
-        "ENOENT, a symbolic link on the path, and its target that does not exist: certain"
+        "ENOENT. Certain if a symbolic link was seen on the path whose target does not exist"
         "correct the link, or put its target into the image: a link that points out of a copied directory, or into a build stage, breaks like this";
     PATH_MISSING "path-missing" Image "the program's path does not exist"
         "ENOENT for a path. Certain if a component of it was seen to be absent"
         "correct the command, or COPY the file. In Kubernetes command replaces ENTRYPOINT and args replaces CMD";
     SHEBANG_CRLF "shebang-crlf" Image "a script has Windows line ends, so its interpreter is not found"
-        "ENOENT, and the first line of the script ends with a carriage return: the interpreter of that name was looked for and is absent: certain"
+        "ENOENT, and a first line that ends with a carriage return. Certain if the interpreter of that name was looked for and is absent"
         "sed -i 's/\\r$//' FILE and rebuild. To keep it so: \"*.sh text eol=lf\" in .gitattributes";
     SHEBANG_INTERPRETER_MISSING "shebang-interpreter-missing" Image "the interpreter of a script does not exist"
-        "ENOENT, and the interpreter that the first line names was looked for and is absent: certain. Likely for a relative one that was not looked for"
+        "ENOENT for a script. Certain if the interpreter that its first line names was looked for and is absent. Likely for a relative one that was not looked for"
         "install the interpreter in the image (in the stage that is shipped), or name one in the first line that is there";
     LOADER_MISSING "loader-missing" Image "the dynamic loader of a program does not exist"
-        "ENOENT, and the loader that the ELF file names was looked for and is absent: certain"
+        "ENOENT for an ELF file. Certain if the loader that it names was looked for and is absent"
         "install the C library that it was built for, build it in the image that it runs in, or link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static)";
     IS_A_DIRECTORY "is-a-directory" Config "the program's path is a directory"
         "EACCES, and a directory is there. Certain if nothing else was found that could be meant"
@@ -66,7 +66,7 @@ causes! {
         "EACCES, and the mode of the file. Certain if it has no x at all, is no regular file, or denies this user and nothing can override that"
         "make it executable in the image (COPY --chmod=0755, in git: git update-index --chmod=+x, for a ConfigMap volume defaultMode: 0755). A script can also be given to its interpreter: sh FILE";
     INTERPRETER_NOT_EXECUTABLE "interpreter-not-executable" Image "the program's interpreter or loader may not be executed"
-        "EACCES, and what the file needs is on a noexec mount, no regular file, or of a mode that denies it: as sure as for the file itself"
+        "EACCES, and what the file needs is on a noexec mount, no regular file, or of a mode that denies it. Certain as for the file itself"
         "make the interpreter (the loader) executable, or name another one in the first line of the script";
     CAPABILITIES_NOT_GRANTED "capabilities-not-granted" Config "the file has capabilities that the container may not grant"
         "EPERM, and file capabilities that the bounding set (CapBnd) lacks. Certain if they count in this user namespace and on this mount"
@@ -93,16 +93,16 @@ causes! {
         "ELIBBAD from execve, or EIO with a loader shorter than an ELF header: nothing else gives them"
         "install the C library of the image again (libc6, musl), for the image's own architecture. A COPY from an image of another platform, or over /lib, breaks it like this";
     WRONG_ARCHITECTURE "wrong-architecture" Image "the program is built for another kind of machine"
-        "ENOEXEC, and an ELF header for another machine than uname names: certain. Likely for 32-bit programs of the same family, and after ENOENT, where an emulator is missing"
+        "ENOEXEC. Certain if the ELF header is for another machine than uname names. Likely for 32-bit programs of the same family, and after ENOENT, where an emulator is missing"
         "build that file for the target: docker buildx build --platform linux/amd64,linux/arm64, with TARGETARCH handed to the compiler (GOARCH, --target). A COPY of a binary built on the host is the usual reason";
     EMPTY_FILE "empty-file" Image "the program's file is empty"
-        "ENOEXEC, and no bytes in the file: certain"
+        "ENOEXEC. Certain if the file has no bytes"
         "check the COPY or the download that should have filled it (curl -f fails where curl writes an empty file), the build stage, or the key of the ConfigMap";
     NO_SHEBANG "no-shebang" Image "a script names no interpreter in its first line"
-        "ENOEXEC, and a text whose first line names no interpreter: certain, the kernel knows no other way to run a text"
+        "ENOEXEC. Certain if the file is a text whose first line names no interpreter: the kernel knows no other way to run a text"
         "make #!/bin/sh (or #!/usr/bin/env python3 and the like) its very first line, or start it as: sh FILE. A shell would have guessed, the kernel does not";
     SHEBANG_NOT_FIRST "shebang-not-first" Image "something stands before the #! of a script"
-        "ENOEXEC, and #! that does not stand in the first two bytes of the file: certain"
+        "ENOEXEC. Certain if #! stands in the file, but not in its first two bytes"
         "delete what stands before #!: it must be the first two bytes of the file (save as UTF-8 without BOM, no empty line, no comment above it)";
     NOT_A_PROGRAM "not-a-program" Image "the file is no program that this kernel can run"
         "ENOEXEC. Certain if the content was seen to be no program. Likely for ELF whose header looks right, and where nothing could be read"
