@@ -191,7 +191,7 @@ impl Run {
         Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
     }
 
-    fn run(mut self, inherited: &Inherited) -> u8 {
+    fn run(&mut self, inherited: &Inherited) -> u8 {
         let placement = if self.pid == INIT || process::is_session_leader() {
             Placement::Leader
         } else if self.config.group {
@@ -280,7 +280,7 @@ impl Run {
     }
 
     /// Reports, and says what to exit with.
-    fn finish(mut self, outcome: Outcome, directory: Option<PathBuf>) -> u8 {
+    fn finish(&mut self, outcome: Outcome, directory: Option<PathBuf>) -> u8 {
         let status = match outcome.exit_status() {
             status if self.config.remap_exit.contains(&status) && !matches!(outcome, Outcome::NotStarted(_)) => 0,
             status => status,
@@ -297,6 +297,8 @@ impl Run {
         status
     }
 
+    // Not inlined: what it needs would lie on the stack for as long as PROGRAM runs.
+    #[inline(never)]
     fn report(&mut self, outcome: Outcome, status: u8, directory: Option<PathBuf>) {
         let words: Vec<Vec<u8>> = self.arguments.from(self.program).map(|word| word.to_bytes().to_vec()).collect();
         let evidence = &mut self.evidence;
