@@ -242,7 +242,7 @@ impl Run {
             proc,
             start: self.start,
         };
-        let Ended { outcome, usage, zombie, executed, death, faults, cgroup, history, reaped, killed } =
+        let Ended { outcome, usage, zombie, executed, death, faults_of_children, cgroup, history, reaped, killed } =
             supervisor.run(started, &mut watch);
         let depth = match outcome {
             Outcome::Signaled { signal: Signo::KILL, .. } | Outcome::Exited(KILLED) => Depth::Everything,
@@ -261,7 +261,7 @@ impl Run {
         evidence.zombie = zombie;
         evidence.executed = executed;
         evidence.death = death;
-        evidence.faults = faults;
+        evidence.faults_of_children = faults_of_children;
         if depth >= Depth::Usage && proc.is_some() {
             evidence.strain = Strain::read(self.pid);
         }

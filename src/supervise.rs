@@ -15,7 +15,7 @@ use crate::diagnose::wording;
 use crate::evidence::cgroup::place::Membership;
 use crate::evidence::cgroup::watch::Watch;
 use crate::evidence::death::{Death, Executed};
-use crate::evidence::process::{Faults, Proc, Status};
+use crate::evidence::process::{Proc, Status};
 use crate::evidence::snapshot::SETTLED;
 use crate::evidence::{Fate, Killed, SignalEvent, Usage};
 use crate::outcome::Outcome;
@@ -58,8 +58,8 @@ pub struct Ended {
     pub executed: Option<Executed>,
     /// More of the zombie, if a signal ended it.
     pub death: Option<Death>,
-    /// The zombie's page faults.
-    pub faults: Option<Faults>,
+    /// Page faults of the children that it had waited for, if SIGKILL ended it.
+    pub faults_of_children: Option<u64>,
     /// The memory cgroup in which SIGKILL ended it.
     pub cgroup: Option<Membership>,
     /// What it was sent.
@@ -161,7 +161,7 @@ impl Supervisor<'_> {
                 let zombie = proc.and_then(|proc| proc.status(pid));
                 let directory = executed.as_ref().and_then(|executed: &Executed| executed.directory.as_deref());
                 let death = proc.zip(signal).map(|(proc, signal)| proc.death(pid, signal, directory));
-                let faults = killed_proc.and_then(|proc| proc.faults(pid));
+                let faults_of_children = killed_proc.and_then(|proc| proc.faults_of_children(pid));
                 let cgroup = killed_proc.and_then(|_| Membership::of(pid, b"memory"));
                 let outcome = match wait::collect(pid) {
                     Some((Change::Exited(code), usage)) => Some((Outcome::Exited(code), usage)),
@@ -184,7 +184,18 @@ impl Supervisor<'_> {
                         // Its children came to rinit with its end: which of them the same killer took counts.
                         reaped += self.reap_rest(&mut killed);
                     }
-                    return Ended { outcome, usage, zombie, executed, death, faults, cgroup, history, reaped, killed };
+                    return Ended {
+                        outcome,
+                        usage,
+                        zombie,
+                        executed,
+                        death,
+                        faults_of_children,
+                        cgroup,
+                        history,
+                        reaped,
+                        killed,
+                    };
                 }
             }
             if let Some(proc) = self.proc {

@@ -152,7 +152,7 @@ pub(super) fn killed_by_unknown(case: &Case<'_>) -> Option<Diagnosis> {
             "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise ",
         ),
     };
-    diagnosis.evidence.extend(memory::hints(case));
+    diagnosis.evidence.extend(memory::quality_of_service(case));
     if case.evidence.is_init {
         diagnosis = diagnosis.ruled_out(
             "the end of a grace period, docker kill and the like (they kill PID 1, and rinit is alive to write this)",

@@ -73,6 +73,7 @@ pub(super) fn oom_killed(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis = diagnosis.evidence("swap was full or at its limit");
     }
     if reached == Reached::Above {
+        diagnosis.evidence.extend(limit_above(memory));
         diagnosis.evidence.extend(quality_of_service(case));
     }
     if confidence != Certain {
@@ -139,17 +140,6 @@ pub(super) fn no_oom_kill(case: &Case<'_>) -> Option<String> {
     }
     let none = case.evidence.killer.on_machine == Some(0);
     none.then(|| "the kernel counts no OOM kill since the machine booted".to_owned())
-}
-
-/// OOM kills elsewhere on the machine; how that ranks this container.
-pub(super) fn hints(case: &Case<'_>) -> Vec<String> {
-    let mut hints = Vec::new();
-    let here = case.evidence.memory.as_ref().and_then(|memory| memory.after.oom_kill);
-    if let (Some(all), Some(0)) = (case.evidence.killer.on_machine.filter(|all| *all > 0), here) {
-        hints.push(format!("OOM kills of the whole machine since it booted: {all}, none of them in this cgroup"));
-    }
-    hints.extend(quality_of_service(case));
-    hints
 }
 
 /// Side facts, whatever the cause is.
@@ -229,7 +219,7 @@ fn fresh_kills(memory: &Memory) -> Option<u64> {
 /// The proof of [`oom_killed`] but for the limit.
 fn is_the_victim(case: &Case<'_>, memory: &Memory) -> bool {
     let evidence = case.evidence;
-    let children_are_seen = evidence.faults.is_some_and(|faults| faults.of_children == 0)
+    let children_are_seen = evidence.faults_of_children == Some(0)
         && evidence.zombie.as_ref().and_then(|zombie| zombie.ignored).is_some_and(|set| !set.contains(Signo::CHLD));
     let one_event = memory.unmoved_until.is_some_and(|until| evidence.duration.saturating_sub(until) <= SHORTLY);
     evidence.is_init
@@ -321,6 +311,13 @@ fn usage(memory: &Memory) -> Option<String> {
     })
 }
 
+/// v1: a limit that rules here, but is not in sight.
+fn limit_above(memory: &Memory) -> Option<String> {
+    let lowest = memory.limit?.bytes.unwrap_or(u64::MAX);
+    let rules = memory.hierarchical_limit.filter(|limit| *limit < lowest)?;
+    Some(format!("a limit of {} above the container applies too (hierarchical_memory_limit)", bytes(rules)))
+}
+
 /// Files in memory are charged to whoever wrote them, and no kill frees them.
 fn tmpfs(memory: &Memory) -> Option<String> {
     let limit = memory.limit?.bytes?;
@@ -332,7 +329,7 @@ fn tmpfs(memory: &Memory) -> Option<String> {
 }
 
 /// Only Kubernetes sets these numbers to these ends (pkg/kubelet/qos/policy.go).
-fn quality_of_service(case: &Case<'_>) -> Option<String> {
+pub(super) fn quality_of_service(case: &Case<'_>) -> Option<String> {
     let score = case.evidence.killer.score_adj.filter(|score| *score != 0)?;
     let class = match score {
         _ if !case.evidence.killer.kubernetes => return Some(format!("oom_score_adj {score}")),

@@ -43,14 +43,8 @@ pub struct Memory {
     pub hierarchical_limit: Option<u64>,
     /// Most that was used at once, bytes (`memory.peak`, Linux 5.19; `memory.max_usage_in_bytes`).
     pub peak: Option<u64>,
-    /// In use after the end, bytes.
-    pub current: Option<u64>,
-    /// Anonymous memory after the end, bytes.
-    pub anonymous: Option<u64>,
     /// tmpfs, shared memory: bytes after the end.
     pub shared: Option<u64>,
-    /// `memory.oom.group`: an OOM kill ends every process of the cgroup.
-    pub group: Option<bool>,
     /// `memory.swap.events`, fail and max: how often swap was wanted and not to be had, since the cgroup was made.
     pub swap_refused: Option<u64>,
 }
@@ -155,10 +149,7 @@ impl Baseline {
             limit: None,
             hierarchical_limit: None,
             peak: None,
-            current: None,
-            anonymous: None,
             shared: None,
-            group: None,
             swap_refused: None,
         };
         let depth = if memory.oom_kills().is_some_and(|kills| kills > 0) { Depth::Everything } else { depth };
@@ -167,7 +158,13 @@ impl Baseline {
         }
         // The place was a guess, and if another one is right, so are other numbers.
         let covered = |membership: &Membership| membership.place(own_pid).is_some_and(|other| place.covers(&other));
-        if !Membership::own(b"memory").as_ref().is_some_and(covered) || !program.is_none_or(covered) {
+        // v1 shows a zombie in the root (kernel/cgroup/cgroup.c, `proc_cgroup_show`) and counts no cgroup below: if there
+        // is one, PROGRAM may have been killed there.
+        let program_is_covered = program.is_none_or(|program| match place.version {
+            Version::V1 => !place.has_cgroups_below(),
+            Version::V2 => covered(program),
+        });
+        if !Membership::own(b"memory").as_ref().is_some_and(covered) || !program_is_covered {
             return None;
         }
         memory.add_usage(place);
@@ -203,31 +200,13 @@ impl Memory {
     }
 
     fn add_details(&mut self, place: &Place) {
-        let number_in = |name| read(&place.file(name), number).flatten();
-        match place.version {
-            Version::V1 => {
-                self.current = number_in("memory.usage_in_bytes");
-                self.read_stat(place, b"rss");
-            }
-            Version::V2 => {
-                self.current = number_in("memory.current");
-                self.group = number_in("memory.oom.group").map(|value| value == 1);
-                let swap = |key| read(&place.file("memory.swap.events"), |text| keyed(text, key)).flatten();
-                self.swap_refused = swap(b"fail").zip(swap(b"max")).map(|(fail, max)| fail.max(max));
-                self.read_stat(place, b"anon");
-            }
+        if place.version == Version::V2 {
+            let swap = |key| read(&place.file("memory.swap.events"), |text| keyed(text, key)).flatten();
+            self.swap_refused = swap(b"fail").zip(swap(b"max")).map(|(fail, max)| fail.max(max));
         }
-    }
-
-    fn read_stat(&mut self, place: &Place, anonymous: &[u8]) {
         each_line(&place.file("memory.stat"), &mut |line| {
-            let slot = match line.split(|byte| *byte == b' ').next() {
-                Some(b"shmem") => &mut self.shared,
-                Some(b"hierarchical_memory_limit") => &mut self.hierarchical_limit,
-                Some(key) if key == anonymous => &mut self.anonymous,
-                _ => return true,
-            };
-            *slot = line.split(|byte| *byte == b' ').nth(1).and_then(number);
+            self.shared = self.shared.or_else(|| keyed(line, b"shmem"));
+            self.hierarchical_limit = self.hierarchical_limit.or_else(|| keyed(line, b"hierarchical_memory_limit"));
             true
         });
     }

@@ -26,7 +26,7 @@ use death::{Death, Executed};
 use elf::Executable;
 use files::Inspection;
 use language::Language;
-use process::{Faults, Process, Status};
+use process::{Process, Status};
 use snapshot::Snapshot;
 use start_limits::StartLimits;
 
@@ -61,8 +61,8 @@ pub struct Evidence {
     pub death: Option<Death>,
     /// PROGRAM's executable, at a SIGSEGV or SIGBUS.
     pub elf: Option<Executable>,
-    /// Page faults in /proc/PID/stat of the zombie.
-    pub faults: Option<Faults>,
+    /// Page faults of the children that PROGRAM had waited for; only if SIGKILL ended it.
+    pub faults_of_children: Option<u64>,
     /// The memory cgroup, if there is one to be seen.
     pub memory: Option<Box<Memory>>,
     /// Other counters of the container; only when it failed.

@@ -124,27 +124,16 @@ impl Process {
     }
 }
 
-/// Page faults in /proc/PID/stat (proc_pid_stat(5)). They still read on a zombie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Faults {
-    /// `majflt`: those that had to wait for a disk.
-    pub major: u64,
-    /// `cminflt` and `cmajflt`: those of children that it has waited for. None: it has waited for no child that ran.
-    pub of_children: u64,
-}
-
-impl Faults {
-    /// Reads the text of /proc/PID/stat.
-    #[must_use]
-    pub fn parse(stat: &[u8]) -> Option<Self> {
-        let close = stat.iter().rposition(|byte| *byte == b')')?;
-        let mut fields = stat.get(close + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
-        // The first one here is the third of the file; minflt is the tenth.
-        let minor_of_children: u64 = number(fields.nth(8)?)?;
-        let major = number(fields.next()?)?;
-        let major_of_children: u64 = number(fields.next()?)?;
-        Some(Self { major, of_children: minor_of_children.saturating_add(major_of_children) })
-    }
+/// Of the text of /proc/PID/stat (proc_pid_stat(5)) `cminflt` plus `cmajflt`: page faults of the children that the
+/// process has waited for. None: it has waited for no child that ran. They still read on a zombie.
+#[must_use]
+pub fn faults_of_children(stat: &[u8]) -> Option<u64> {
+    let close = stat.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = stat.get(close + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    // The first one here is the third of the file; cminflt is the eleventh, cmajflt the thirteenth.
+    let minor: u64 = number(fields.nth(8)?)?;
+    let major: u64 = number(fields.nth(1)?)?;
+    Some(minor.saturating_add(major))
 }
 
 /// /proc of this PID namespace. In a namespace without a /proc of its own (`unshare -p` alone) the numbers there are
@@ -174,10 +163,10 @@ impl Proc {
         read_small(&format!("/proc/{pid}/stat"), Process::parse)?
     }
 
-    /// The page faults of /proc/PID/stat.
+    /// See [`faults_of_children`].
     #[must_use]
-    pub fn faults(self, pid: i32) -> Option<Faults> {
-        read_small(&format!("/proc/{pid}/stat"), Faults::parse)?
+    pub fn faults_of_children(self, pid: i32) -> Option<u64> {
+        read_small(&format!("/proc/{pid}/stat"), faults_of_children)?
     }
 
     /// Every process here but rinit, zombies included: what ends with the container when PID 1 exits.
@@ -310,11 +299,11 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_a_zombie() {
+    fn faults_of_a_zombies_children() {
         let stat = b"42 (a) R 1 (b\n) Z 7 42 42 0 -1 4228364 201 33 4 55 1 2 3 4 20 0 1 0 100 0 0\n";
-        assert_eq!(Faults::parse(stat), Some(Faults { major: 4, of_children: 88 }));
+        assert_eq!(faults_of_children(stat), Some(88));
         for broken in [&b""[..], b"42 (x)", b"42 (x) Z 7 42 42 0 -1 0 201", b"42 (x) Z 7 42 42 0 -1 0 201 x 4 5"] {
-            assert_eq!(Faults::parse(broken), None, "{broken:?}");
+            assert_eq!(faults_of_children(broken), None, "{broken:?}");
         }
     }
 

@@ -3,24 +3,21 @@
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::io::Write;
-use std::ops::Range;
 use std::ptr;
 use std::time::{Duration, Instant};
 
 use crate::raw;
 
+const MIB: usize = 1 << 20;
+
 /// Takes `mib` MiB one by one with a pause after each, and ends with `status`. With a pause the limit is felt some
-/// steps before the end: there is something that the kernel can reclaim first.
+/// steps before the end: there is something that the kernel can take back first.
 pub fn eat(mib: usize, pause_ms: u64, status: i32) -> i32 {
-    const MIB: usize = 1 << 20;
     if pause_ms > 0 {
-        look_up(0..20_000);
+        lend(map(4 * MIB), 4 * MIB);
     }
     for _ in 0..mib {
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        let block = unsafe { libc::mmap(ptr::null_mut(), MIB, protection, flags, -1, 0) };
-        assert_ne!(block, libc::MAP_FAILED, "mmap");
-        unsafe { libc::memset(block, 1, MIB) };
+        unsafe { libc::memset(map(MIB), 1, MIB) };
         if pause_ms > 0 {
             std::thread::sleep(Duration::from_millis(pause_ms));
         }
@@ -28,25 +25,33 @@ pub fn eat(mib: usize, pause_ms: u64, status: i32) -> i32 {
     status
 }
 
-/// Looks for names that do not exist. The kernel remembers each (kernfs, negative dentries) until the memory limit makes
-/// it forget some.
-fn look_up(names: Range<u64>) {
-    for n in names {
-        let _ = fs::metadata(format!("/sys/kernel/no-such-name-{n}"));
-    }
-}
-
-/// At the limit for `seconds`, with nothing but what can be reclaimed. Says how often pid 1 was on a CPU meanwhile.
+/// At the limit for `seconds`, with nothing but what the kernel can take back. Says how often pid 1 was on a CPU
+/// meanwhile.
 pub fn storm(seconds: u64) -> i32 {
+    const MAPPED: usize = 64 * MIB;
     let start = Instant::now();
     let before = switches();
-    let mut n = 0_u64;
+    let memory = map(MAPPED);
+    let mut at = 0;
     while start.elapsed() < Duration::from_secs(seconds) {
-        look_up(n..n + 100);
-        n += 100;
+        lend(unsafe { memory.byte_add(at) }, MIB);
+        at = (at + MIB) % MAPPED;
     }
     raw::print(&format!("wake-ups {}", switches() - before));
     0
+}
+
+fn map(length: usize) -> *mut libc::c_void {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let block = unsafe { libc::mmap(ptr::null_mut(), length, protection, flags, -1, 0) };
+    assert_ne!(block, libc::MAP_FAILED, "mmap");
+    block
+}
+
+/// Uses memory, and lets the kernel take it back when it needs some: as page cache, but without a disk.
+fn lend(block: *mut libc::c_void, length: usize) {
+    unsafe { libc::memset(block, 1, length) };
+    assert_eq!(unsafe { libc::madvise(block, length, libc::MADV_FREE) }, 0, "MADV_FREE");
 }
 
 fn switches() -> u64 {

@@ -8,6 +8,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::each_line;
@@ -168,6 +169,12 @@ impl Place {
             !found
         });
         found
+    }
+
+    /// Whether it has been divided further. A directory has a link from each one in it.
+    #[must_use]
+    pub fn has_cgroups_below(&self) -> bool {
+        std::fs::metadata(OsStr::from_bytes(&self.directory)).is_ok_and(|directory| directory.nlink() > 2)
     }
 
     /// The path of its file `name`.
