@@ -21,7 +21,7 @@ use rinit::evidence::files::{Candidate, FileFacts, Inspection, Role, Target};
 use rinit::evidence::language::Language;
 use rinit::evidence::limits::{Limit, Limits};
 use rinit::evidence::mountinfo::Mount;
-use rinit::evidence::process::{Faults, Process, Status};
+use rinit::evidence::process::{Process, Status};
 use rinit::evidence::shebang::Shebang;
 use rinit::evidence::snapshot::{Later, Snapshot, Threads, Waiting};
 use rinit::evidence::sockets::Backlog;
@@ -681,10 +681,7 @@ impl Source<'_> {
             limit: self.maybe(|source| cgroup::Limit { bytes: source.maybe(Self::long), level: source.below(3) }),
             hierarchical_limit: self.maybe(Self::long),
             peak: self.maybe(Self::long),
-            current: self.maybe(Self::long),
-            anonymous: self.maybe(Self::long),
             shared: self.maybe(Self::long),
-            group: self.maybe(|source| source.one_in(2)),
             swap_refused: few(self),
         }
     }
@@ -850,8 +847,7 @@ impl Source<'_> {
             signals_omitted: self.maybe(Self::long).unwrap_or_default() * u64::from(self.one_in(3)),
             zombie: self.maybe(Self::status),
             memory: self.maybe(|source| Box::new(source.memory())),
-            faults: self
-                .maybe(|source| Faults { major: source.byte().into(), of_children: (source.byte() / 128).into() }),
+            faults_of_children: self.maybe(|source| (source.byte() / 128).into()),
             killed: Killed { count: (self.byte() / 128).into(), named: Vec::new() },
             reaped: self.long(),
             group: self.one_in(4),
