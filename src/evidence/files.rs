@@ -190,6 +190,8 @@ impl Inspection {
         let mut result = libc::ENOENT;
         for candidate in &self.candidates {
             match candidate.expected_errno()? {
+                // A directory that may not be searched counts as one that has nothing, as in rinit's own search.
+                libc::EACCES if self.search_path.is_some() && candidate.target.file.is_err() => {}
                 libc::ENOENT | libc::ENOTDIR if self.candidates.len() > 1 => {}
                 libc::EACCES if result == libc::ENOENT => result = libc::EACCES,
                 libc::EACCES => {}

@@ -721,6 +721,8 @@ fn what_a_shell_could_not_start_is_explained_alike() {
     }
     let missing = looked(b"jq", 0, &[("/bin/jq", Err(ENOENT), None)]).inspection.unwrap();
     assert_eq!(why_not(b"jq", missing).unwrap().cause.id, "command-not-found");
+    let unreachable = looked(b"jq", 1000, &[("/root/jq", Err(EACCES), None), ("/bin/jq", Err(ENOENT), None)]);
+    assert_eq!(unreachable.inspection.unwrap().expected_errno(), Some(ENOENT));
     let fine = one("/bin/jq", 0, Ok(0o100_755), None).inspection.unwrap();
     assert_eq!((fine.expected_errno(), why_not(b"/bin/jq", fine)), (None, None));
 }
