@@ -319,10 +319,14 @@ impl<'a> Case<'a> {
 
 /// What the program's threads were doing when `event` was passed on, if that keeps a signal from being taken.
 fn states(event: &SignalEvent) -> String {
-    let Some(threads) = event.snapshot.as_ref().and_then(|snapshot| snapshot.threads) else { return String::new() };
+    let Some(snapshot) = &event.snapshot else { return String::new() };
+    let Some(threads) = snapshot.threads else { return String::new() };
+    // State D is also a page on its way, or a parent in vfork(2): it tells something only if it lasts.
+    let lasts = snapshot.later.is_some_and(|later| later.state == b'D');
     match threads.count {
         0 => String::new(),
         all if threads.stopped == all => ", it was stopped then".to_owned(),
+        _ if !lasts => String::new(),
         1 if threads.uninterruptible == 1 => ", it was in uninterruptible sleep then".to_owned(),
         all if threads.uninterruptible > 0 => {
             format!(", {} of {all} threads looked at were in uninterruptible sleep then", threads.uninterruptible)

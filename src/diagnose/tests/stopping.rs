@@ -5,7 +5,7 @@ use crate::evidence::cgroup::Memory;
 use crate::evidence::death::{Death, Executed, Full};
 use crate::evidence::elf::{EM_X86_64, ET_DYN, Elf, Executable, Header};
 use crate::evidence::limits::{Limit, Limits};
-use crate::evidence::snapshot::{Later, Threads, Waiting};
+use crate::evidence::snapshot::{Later, Snapshot, Threads, Waiting};
 use crate::evidence::sockets::Backlog;
 
 fn process(pid: i32, name: &[u8], parent: i32, state: u8) -> Process {
@@ -98,9 +98,12 @@ fn childless(event: SignalEvent) -> SignalEvent {
     seen_as(|snapshot| snapshot.children = Some(Vec::new()), event)
 }
 
-fn threads(count: usize, stopped: usize, uninterruptible: usize) -> Evidence {
+/// With the state of the main thread at a second look.
+fn threads(count: usize, stopped: usize, uninterruptible: usize, state: u8) -> Evidence {
     let threads = Some(Threads { count, stopped, uninterruptible });
-    got(python(), seen_as(|snapshot| snapshot.threads = threads, unhandled(event(Signo::TERM, 25_000))))
+    let later = Some(Later { after: Duration::from_secs(5), pending: SignalSet(0), state });
+    let look = |snapshot: &mut Snapshot| (snapshot.threads, snapshot.later) = (threads, later);
+    got(python(), seen_as(look, unhandled(event(Signo::TERM, 25_000))))
 }
 
 fn queue(held: Option<bool>) -> Evidence {
@@ -227,18 +230,24 @@ pub(super) fn rows() -> Vec<Row> {
         (core_dump(Signo::SEGV), core(b"@/run/x", 1), "segfault", Likely, "sent to the socket /run/x"),
         (died(Signo::SEGV), core(b"core", 0), "segfault", Likely, "no core dump, its limit was 0 (ulimit -c)"),
         // What the program was like.
-        (died(Signo::KILL), threads(3, 3, 0), "killed-by-unknown", Unknown, "it was stopped then"),
+        (died(Signo::KILL), threads(3, 3, 0, b'T'), "killed-by-unknown", Unknown, "it was stopped then"),
         (
             died(Signo::KILL),
-            threads(3, 1, 1),
+            threads(3, 1, 1, b'D'),
             "killed-by-unknown",
             Unknown,
             "1 of 3 threads looked at were in uninterruptible",
         ),
-        (died(Signo::KILL), threads(1, 0, 1), "killed-by-unknown", Unknown, "it was in uninterruptible sleep then"),
         (
             died(Signo::KILL),
-            pending(threads(1, 0, 0), term),
+            threads(1, 0, 1, b'D'),
+            "killed-by-unknown",
+            Unknown,
+            "it was in uninterruptible sleep then",
+        ),
+        (
+            died(Signo::KILL),
+            pending(threads(1, 0, 0, b'S'), term),
             "killed-by-unknown",
             Unknown,
             "it had not taken it when it ended",
@@ -322,6 +331,12 @@ pub(super) fn proves(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
         }
         _ => false,
     }
+}
+
+#[test]
+fn a_sleep_that_did_not_last_is_not_worth_a_word() {
+    let diagnosis = diagnose(&died(Signo::KILL), &threads(1, 0, 1, b'S'));
+    assert!(!diagnosis.evidence.iter().any(|item| item.contains("uninterruptible")), "{:?}", diagnosis.evidence);
 }
 
 #[test]
