@@ -28,9 +28,9 @@ use namespace::{Program, Run, Stderr};
 const ROUNDS: usize = 500;
 /// A ratio that is over its budget by somebody else's load is under it in one of these.
 const ATTEMPTS: usize = 3;
-/// The same binary's ratios differ by a tenth between the quiet and the busy hours of a shared machine. What is over its
-/// budget is told; by more than this it fails.
-const TOLERANCE: f64 = 1.2;
+/// The same binary's ratios differ by a tenth between the quiet and the busy hours of a shared machine, and by far more while
+/// others make cgroups there. What is over its budget is told; by more than this it fails.
+const TOLERANCE: f64 = 1.5;
 
 /// What it may cost: all that it can do today, the diagnosis included, in 600,000 bytes.
 const MAX_BYTES: u64 = 600_000;
