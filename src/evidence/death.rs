@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
+use super::files::open_regular;
 use super::limits::Limits;
 use super::process::{Proc, number, read_small};
 use crate::signals::Signo;
@@ -58,7 +59,7 @@ impl Executed {
     #[must_use]
     pub fn of_file(path: &Path) -> Option<Vec<u8>> {
         let mut start = [0; SCRIPT_LINE];
-        let length = fs::File::open(path).ok()?.read(&mut start).ok()?;
+        let length = open_regular(path)?.read(&mut start).ok()?;
         let file = match interpreter(start.get(..length)?) {
             Some(interpreter) => Path::new(OsStr::from_bytes(interpreter)),
             None => path,
@@ -163,6 +164,16 @@ mod tests {
         for none in ["/nonexistent", "/"] {
             assert_eq!(Executed::of_file(Path::new(none)), None, "{none}");
         }
+    }
+
+    /// PROGRAM may have put anything in its file's place, and an open(2) of a FIFO waits for its other end.
+    #[test]
+    fn a_fifo_holds_nobody_up() {
+        let path = std::env::temp_dir().join(format!("rinit-fifo-{}", std::process::id()));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let seen = (Executed::of_file(&path), crate::evidence::language::Language::of(&path));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(seen, (None, None));
     }
 
     #[test]

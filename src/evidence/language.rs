@@ -2,9 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+
+use super::files::open_regular;
 
 /// A language that shows in its executables, stripped ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +29,7 @@ impl Language {
     /// Looks at the ELF file `path`. `None` if it shows neither, is no such file, or cannot be read.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
-        // An open of a FIFO would wait for its other end.
-        if !path.metadata().ok()?.is_file() {
-            return None;
-        }
-        Self::read(&mut File::open(path).ok()?)
+        Self::read(&mut open_regular(path)?)
     }
 
     // Inlined, the buffer would be part of main's frame, and that lies under everything while PROGRAM runs.
