@@ -1,6 +1,7 @@
 //! The texts that tell what the kernel and its /proc are. Pure: bytes in, facts out.
 
 use crate::evidence::mountinfo::Mount;
+use crate::evidence::process::fields;
 
 /// The lines of /proc/self/status (proc_pid_status(5)) that say what rinit may do. A line that is missing or does not
 /// parse leaves its field unknown.
@@ -21,10 +22,8 @@ impl OwnStatus {
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         let mut status = Self::default();
-        for line in text.split(|byte| *byte == b'\n') {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (key, value) = line.split_at(colon);
-            let Ok(value) = std::str::from_utf8(value.get(1..).unwrap_or_default().trim_ascii()) else { continue };
+        for (key, value) in fields(text) {
+            let Ok(value) = std::str::from_utf8(value) else { continue };
             match key {
                 b"CapEff" => status.capabilities = u64::from_str_radix(value, 16).ok(),
                 b"NoNewPrivs" => status.no_new_privs = value.parse::<u8>().ok().map(|set| set != 0),

@@ -38,10 +38,7 @@ impl Status {
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         let mut status = Self::default();
-        for line in text.split(|byte| *byte == b'\n') {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (key, value) = line.split_at(colon);
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
+        for (key, value) in fields(text) {
             match key {
                 b"Name" => status.name = Some(unescape_name(value)),
                 b"State" => status.state = value.first().copied(),
@@ -69,6 +66,14 @@ fn set(value: &[u8]) -> Option<SignalSet> {
 
 fn hexadecimal(value: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok()
+}
+
+/// The lines `KEY:<tab>VALUE` of /proc/PID/status, without the blanks around the value.
+pub(crate) fn fields(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let (key, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
+        Some((key, value.get(1..)?.trim_ascii()))
+    })
 }
 
 /// fs/proc/array.c, `task_state`: the comm with `\n` and `\\` escaped.
