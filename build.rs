@@ -15,6 +15,19 @@ fn main() {
         git(&["rev-parse", "--short=12", "HEAD"])
     });
     println!("cargo::rustc-env=RINIT_GIT_SHA={}", sha.as_deref().map_or("unknown", str::trim));
+    leave_out_unwind_tables();
+}
+
+/// Nothing unwinds (src/sys/unwind.rs, `panic = "abort"`), and the tables for it come with std all the same: 80 kB. For the
+/// shipped targets, whose linker takes such a script.
+fn leave_out_unwind_tables() {
+    println!("cargo::rerun-if-changed=src/sys/no-unwind-tables.ld");
+    if std::env::var("CARGO_CFG_TARGET_ENV").is_ok_and(|env| env == "musl") {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sys/no-unwind-tables.ld");
+        for argument in ["--no-eh-frame-hdr", &format!("--script={}", script.display())] {
+            println!("cargo::rustc-link-arg-bin=rinit={argument}");
+        }
+    }
 }
 
 /// Has cargo run this script again when HEAD moves: HEAD itself changes at a checkout, its log at a commit as well; the

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 mod collect;
-mod limits;
 mod parse;
 mod render;
 mod rows;
@@ -14,11 +13,12 @@ mod rows;
 mod tests;
 
 use crate::cli::{Format, TerminationLog};
+use crate::evidence::cgroup::Allowance;
+use crate::evidence::process::Status;
 use crate::signals::SignalSet;
 use crate::sink::termination_log::Look;
 use crate::sys::signal::Inherited;
-use limits::Cgroup;
-pub use parse::{MountLine, OwnStatus, Recognized};
+pub use parse::{MountLine, Recognized, recognize};
 
 /// What `--check` prints: lines, or one object on one line.
 #[must_use]
@@ -42,7 +42,7 @@ pub struct Facts {
     /// See `uid`.
     pub gid: u32,
     /// /proc/self/status; `None` where it cannot be read.
-    pub own: Option<OwnStatus>,
+    pub own: Option<Status>,
     /// Whose /proc it is.
     pub proc: ProcView,
     /// The value of /proc's mount option hidepid (proc(5)), where it is not 0.
@@ -65,8 +65,10 @@ pub struct Facts {
     pub shm: Option<Space>,
     /// Other tmpfs mounts, but those of /dev, /proc and /sys.
     pub tmpfs: Vec<(Vec<u8>, Option<Space>)>,
+    /// Whether any cgroup file system is mounted.
+    pub has_cgroups: bool,
     /// Cgroup and limits.
-    pub cgroup: Cgroup,
+    pub cgroup: Allowance,
     /// uname(2), release.
     pub release: Vec<u8>,
     /// A kernel or a /proc that is not Linux' own.

@@ -11,7 +11,8 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgrp, setpgid, tcgetpgrp, tcsetpgrp};
 
-use crate::outcome::{Stage, StartError};
+use crate::outcome::{Outcome, Stage, StartError};
+use crate::relay::Relay;
 use crate::sys::descriptor::{above_stdio, stdin};
 use crate::sys::entry::{Arguments, Environment};
 use crate::sys::process::{self, Fork};
@@ -25,6 +26,8 @@ pub enum Placement {
     /// `--group` elsewhere: a group of its own, and the terminal if rinit's group has it. A background start must not
     /// steal it.
     OwnGroup,
+    /// It leads a session of its own, and its stdin's terminal is that session's: dumb-init's default.
+    Session,
     /// In rinit's group, so that pipelines and the job control of the shell that started rinit work.
     SameGroup,
 }
@@ -62,34 +65,34 @@ impl Command {
         Self { arguments, program, environment: Environment::inherited(), search: Search::new(name, path) }
     }
 
-    /// Whether the paths that are tried depend on the directory in which PROGRAM is started.
-    #[must_use]
-    pub fn is_relative(&self) -> bool {
-        self.search.is_relative()
-    }
-
     /// Forks and lets the child become PROGRAM. Returns at once: whether execve worked is known when the child has
     /// ended ([`Started::start_error`]), and nothing waits for it, because a stopped child would make that a hang.
     ///
     /// # Errors
     /// What kept the child from being made.
-    pub fn start(&mut self, inherited: &Inherited, placement: Placement) -> Result<Started, StartError> {
+    pub fn start(&mut self, inherited: &Inherited, placement: Placement, relay: &Relay) -> Result<Started, StartError> {
         let failed = |stage| move |errno: Errno| StartError { stage, errno: errno as i32 };
         let (read_end, write_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed(Stage::Prepare))?;
         let read_end = above_stdio(read_end).map_err(failed(Stage::Prepare))?;
         let write_end = above_stdio(write_end).map_err(failed(Stage::Prepare))?;
+        if placement == Placement::Session {
+            process::give_up_terminal(stdin());
+        }
         match process::fork().map_err(failed(Stage::Fork))? {
             // Nothing is allocated from here to execve.
             Fork::Child => {
                 if placement.leads_group() {
                     take_group_and_terminal(placement);
                 }
-                let errno = self.become_program(inherited);
-                let _ = nix::unistd::write(&write_end, &(errno as i32).to_ne_bytes());
-                process::exit(u8::MAX);
+                relay.take_stdio();
+                let error = self.become_program(inherited);
+                let _ = nix::unistd::write(&write_end, &error.to_bytes());
+                // Should the pipe fail, too, the status at least is right.
+                process::exit(Outcome::NotStarted(error).exit_status());
             }
             Fork::Parent(pid) => {
-                if placement.leads_group() {
+                // The leader of a group could not make a session.
+                if placement.leads_group() && placement != Placement::Session {
                     // From both sides: whoever comes first, the group is there before anything is sent to it. EACCES
                     // says that the child has already run execve, hence done it itself.
                     let _ = setpgid(Pid::from_raw(pid), Pid::from_raw(pid));
@@ -100,11 +103,16 @@ impl Command {
     }
 
     /// Executes PROGRAM in rinit's own place. Returns only the failure.
-    pub fn become_program(&mut self, inherited: &Inherited) -> Errno {
+    pub fn become_program(&mut self, inherited: &Inherited) -> StartError {
         let argv = self.arguments.as_argv(self.program);
         let envp = self.environment.for_program();
-        inherited.give_back();
-        self.search.run(|path| process::execve(path, argv, envp))
+        match inherited.give_back() {
+            Ok(()) => {
+                let errno = self.search.run(|path| process::execve(path, argv, envp));
+                StartError { stage: Stage::Exec, errno: errno as i32 }
+            }
+            Err(errno) => StartError { stage: Stage::Prepare, errno: errno as i32 },
+        }
     }
 }
 
@@ -113,11 +121,10 @@ impl Started {
     /// the only writing end.
     #[must_use]
     pub fn start_error(&self) -> Option<StartError> {
-        let mut errno = [0; 4];
-        match nix::unistd::read(&self.errno_pipe, &mut errno) {
-            Ok(4) => Some(StartError { stage: Stage::Exec, errno: i32::from_ne_bytes(errno) }),
-            _ => None,
-        }
+        let mut bytes = [0; 4];
+        let mut read = || nix::unistd::read(&self.errno_pipe, &mut bytes);
+        // A second time: the first may have been interrupted.
+        (read().or_else(|_| read()) == Ok(4)).then(|| StartError::from_bytes(bytes))
     }
 
     /// The descriptor that has to stay open until PROGRAM has ended. The other end is closed by execve(2) when it works;
@@ -131,7 +138,10 @@ impl Started {
 /// In the child, every signal blocked: SIGTTOU cannot stop it when it takes the terminal from the background.
 fn take_group_and_terminal(placement: Placement) {
     let own = nix::unistd::getpid();
-    if placement == Placement::OwnGroup {
+    if placement == Placement::Session {
+        let _ = nix::unistd::setsid();
+        process::take_terminal(stdin());
+    } else if placement == Placement::OwnGroup {
         let rinits = getpgrp();
         let _ = setpgid(own, own);
         pass_terminal(rinits, own);
@@ -187,12 +197,6 @@ impl Search {
         Self { name, directories, candidate }
     }
 
-    fn is_relative(&self) -> bool {
-        let relative = |path: &[u8]| path.first() != Some(&b'/');
-        relative(self.name.to_bytes())
-            && (self.directories.is_empty() || self.directories.split(|byte| *byte == b':').any(relative))
-    }
-
     /// Tries one candidate after the other until `exec` does not return. The error is the one that says most.
     fn run(&mut self, exec: impl Fn(&CStr) -> Errno) -> Errno {
         if self.name.is_empty() || self.name.to_bytes().contains(&b'/') {
@@ -244,9 +248,17 @@ pub fn candidates<'a>(name: &'a [u8], path: Option<&'a [u8]>) -> Vec<Vec<u8>> {
 }
 
 /// The first of the paths that are tried for `name` that is an executable file. A relative one starts at `directory`.
-pub fn first_executable(name: &[u8], path: Option<&[u8]>, directory: Option<&Path>) -> Option<Vec<u8>> {
+/// Those that are not `open` are not looked at.
+pub fn first_executable(
+    name: &[u8],
+    path: Option<&[u8]>,
+    directory: Option<&Path>,
+    open: impl Fn(&Path) -> bool,
+) -> Option<Vec<u8>> {
     let directory = directory.unwrap_or(Path::new("/"));
-    let mut paths = candidates(name, path).into_iter().map(|path| directory.join(OsStr::from_bytes(&path)));
-    let path = paths.find(|path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0))?;
+    let paths = candidates(name, path).into_iter().map(|path| directory.join(OsStr::from_bytes(&path)));
+    let path = paths
+        .filter(|path| open(path))
+        .find(|path| path.metadata().is_ok_and(|meta| meta.is_file() && meta.mode() & 0o111 != 0))?;
     Some(path.into_os_string().into_vec())
 }

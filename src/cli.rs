@@ -2,13 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod peers;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
+use lexopt::Parser;
 use lexopt::prelude::*;
 use log::LevelFilter;
 
 use crate::signals::{Signo, digits};
+pub use peers::Peer;
 
 /// What rinit was asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub enum Action {
     },
     /// `--help`, `--version`, `--license`: print this to stdout and exit 0.
     Print(&'static str),
+    /// The same to stderr, where some of the [`Peer`]s print it.
+    PrintToStderr(&'static str),
     /// `--check`: print what rinit sees here and exit 0.
     Check(Config),
     /// `--install PATH`.
@@ -45,12 +52,22 @@ pub enum Action {
 /// Every setting of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// By whose name rinit was called, if by another's.
+    pub peer: Option<Peer>,
+    /// dumb-init's default: PROGRAM leads a session of its own.
+    pub session: bool,
     /// `--group`
     pub group: bool,
     /// `--rewrite`: at most one for a signal; `None` drops it.
     pub rewrite: Vec<(Signo, Option<Signo>)>,
     /// `--parent-death-signal`
     pub parent_death_signal: Option<Signo>,
+    /// `--stop-timeout`
+    pub stop_timeout: Option<Duration>,
+    /// `--stop-signal`: what starts the stop timeout besides TERM and INT.
+    pub stop_signals: Vec<Signo>,
+    /// `--drain`
+    pub drain: Option<Duration>,
     /// `--remap-exit`
     pub remap_exit: Vec<u8>,
     /// `--warn-reaped`
@@ -69,8 +86,16 @@ pub struct Config {
     pub report_size: usize,
     /// `--termination-log`
     pub termination_log: TerminationLog,
+    /// `--defer-to-logs`
+    pub defer_to_logs: bool,
+    /// `--tail`: how many lines, if any are wanted.
+    pub tail: Option<usize>,
+    /// `--tail-stdout`: those of stdout too.
+    pub tail_stdout: bool,
     /// `--show-args`
     pub show_args: bool,
+    /// `--oom-shield`
+    pub oom_shield: bool,
 }
 
 /// `--report WHEN`
@@ -108,23 +133,15 @@ pub enum TerminationLog {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageError(pub String);
 
+/// The kubelet reads no more of the file.
+const MAX_REPORT_SIZE: usize = 4096;
+/// Of `--tail-stdout` alone.
+const DEFAULT_TAIL: usize = 20;
 const USAGE: &str = "usage: rinit [OPTIONS] [--] PROGRAM [ARGS...]";
 const HELP: &str = include_str!("cli/help.txt");
 // The form of tini's and catatonit's version lines: `docker info` takes the commit from behind "git.".
 const VERSION: &str = concat!("rinit ", env!("CARGO_PKG_VERSION"), " - git.", env!("RINIT_GIT_SHA"), "\n");
 const LICENSE: &str = concat!("MIT OR Apache-2.0\n\n", include_str!("../LICENSE-MIT"));
-
-/// Settings that are promised and not there yet. To ignore one would be to break the promise in silence. Any other name
-/// is none of rinit's: Kubernetes itself sets `RINIT_SERVICE_HOST` where a Service is called rinit.
-const NOT_YET: [&str; 7] = [
-    "RINIT_STOP_TIMEOUT",
-    "RINIT_STOP_SIGNAL",
-    "RINIT_DRAIN",
-    "RINIT_TAIL",
-    "RINIT_TAIL_STDOUT",
-    "RINIT_DEFER_TO_LOGS",
-    "RINIT_OOM_SHIELD",
-];
 
 /// Looks up a variable by name.
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -139,13 +156,23 @@ type Read<T> = fn(&str) -> Result<T, &'static str>;
 ///
 /// # Errors
 /// See [`UsageError`].
+#[inline(never)]
 pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Action, UsageError> {
-    args.next();
-    let mut words = lexopt::Parser::from_args(up_to_program(args));
+    let name = args.next();
+    let mut words = Parser::from_args(up_to_program(args));
     let count = words_left(&mut words);
+    let peer = name.and_then(|name| Peer::by_name(name.as_bytes()));
     // An error waits: --help and --version answer whatever the environment holds.
     let switched_off = switch(env, "RINIT_OFF");
     let off = switched_off == Ok(true);
+    if let Some(peer) = peer {
+        let action = peers::parse(peer, &mut words, count, off, env);
+        return match action {
+            Ok(Action::Run { program, .. }) if off => Ok(Action::StandAside { program }),
+            Ok(Action::Run { .. } | Action::Pause(_)) => switched_off.and(action),
+            action => action,
+        };
+    }
     let mut flags = Flags::default();
     let mut program = None;
 
@@ -157,6 +184,11 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
                 flags.parent_death_signal = value(&mut words, off, "--parent-death-signal", signal)?;
             }
             Short('s') | Long("subreaper") => {}
+            Short('t') | Long("stop-timeout") => {
+                flags.stop_timeout = value(&mut words, off, "--stop-timeout", duration)?;
+            }
+            Long("stop-signal") => flags.stop_signals.extend(value(&mut words, off, "--stop-signal", signal)?),
+            Short('d') | Long("drain") => flags.drain = value(&mut words, off, "--drain", duration)?,
             Short('e') | Long("remap-exit") => flags.remap_exit.extend(value(&mut words, off, "--remap-exit", status)?),
             Short('w') | Long("warn-reaped") => flags.warn_reaped = true,
             Short('v') | Long("verbose") => flags.verbose += 1,
@@ -166,7 +198,11 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
             Long("stderr-format") => flags.stderr_format = value(&mut words, off, "--stderr-format", format)?,
             Long("report-size") => flags.report_size = value(&mut words, off, "--report-size", report_size)?,
             Long("termination-log") => flags.termination_log = Some(path(&mut words, off, "--termination-log")?),
+            Long("defer-to-logs") => flags.defer_to_logs = true,
+            Long("tail") => flags.tail = value(&mut words, off, "--tail", lines)?,
+            Long("tail-stdout") => flags.tail_stdout = true,
             Long("show-args") => flags.show_args = true,
+            Long("oom-shield") => flags.oom_shield = true,
             Short('P') | Long("pause") => flags.pause = true,
             Long("check") => flags.check = true,
             Long("install") => flags.install = Some(path(&mut words, off, "--install")?),
@@ -207,9 +243,13 @@ pub fn parse(mut args: impl Iterator<Item = OsString>, env: Env) -> Result<Actio
 /// The command line as far as it goes; what it leaves open is the environment's to say.
 #[derive(Default)]
 struct Flags {
+    peer: Option<Peer>,
     group: bool,
     rewrite: Vec<(Signo, Option<Signo>)>,
     parent_death_signal: Option<Signo>,
+    stop_timeout: Option<Duration>,
+    stop_signals: Vec<Signo>,
+    drain: Option<Duration>,
     remap_exit: Vec<u8>,
     warn_reaped: bool,
     verbose: usize,
@@ -219,7 +259,11 @@ struct Flags {
     stderr_format: Option<Format>,
     report_size: Option<usize>,
     termination_log: Option<OsString>,
+    defer_to_logs: bool,
+    tail: Option<usize>,
+    tail_stdout: bool,
     show_args: bool,
+    oom_shield: bool,
     pause: bool,
     check: bool,
     install: Option<OsString>,
@@ -228,17 +272,24 @@ struct Flags {
 impl Flags {
     /// Fills in the environment, then the defaults.
     fn config(self, env: Env) -> Result<Config, UsageError> {
-        if let Some(name) = NOT_YET.into_iter().find(|name| variable(env, name).is_some()) {
-            return Err(UsageError(format!("{name}: this version has no such setting")));
-        }
         let rewrite = or_if_none(self.rewrite, list(env, "RINIT_REWRITE", rewrite)?);
         let format_of_both = self.format.or(setting(env, "RINIT_FORMAT", format)?).unwrap_or(Format::Text);
         let log_filter = setting(env, "RINIT_LOG", log_filter)?;
         let termination_log = self.termination_log.or(variable(env, "RINIT_TERMINATION_LOG"));
+        let tail_stdout = switch(env, "RINIT_TAIL_STDOUT")? || self.tail_stdout;
+        let tail = self.tail.or(setting(env, "RINIT_TAIL", lines)?).or(tail_stdout.then_some(DEFAULT_TAIL));
+        let tail = tail.filter(|lines| *lines > 0);
+        let default_size = if tail.is_some() { MAX_REPORT_SIZE } else { 1024 };
+        let default_report = if self.peer.is_some() { peers::REPORT } else { ReportWhen::Always };
         Ok(Config {
+            peer: self.peer,
+            session: false,
             group: switch(env, "RINIT_GROUP")? || self.group,
             rewrite: last_of_each(rewrite),
             parent_death_signal: self.parent_death_signal,
+            stop_timeout: self.stop_timeout.or(setting(env, "RINIT_STOP_TIMEOUT", duration)?),
+            stop_signals: or_if_none(self.stop_signals, list(env, "RINIT_STOP_SIGNAL", signal)?),
+            drain: self.drain.or(setting(env, "RINIT_DRAIN", duration)?),
             remap_exit: or_if_none(self.remap_exit, list(env, "RINIT_REMAP_EXIT", status)?),
             warn_reaped: switch(env, "RINIT_WARN_REAPED")? || self.warn_reaped,
             log_filter: match self.verbose {
@@ -248,19 +299,23 @@ impl Flags {
                 _ => "trace".into(),
             },
             quiet: switch(env, "RINIT_QUIET")? || self.quiet,
-            report: self.report.or(setting(env, "RINIT_REPORT", report_when)?).unwrap_or(ReportWhen::Always),
+            report: self.report.or(setting(env, "RINIT_REPORT", report_when)?).unwrap_or(default_report),
             format: format_of_both,
             stderr_format: self
                 .stderr_format
                 .or(setting(env, "RINIT_STDERR_FORMAT", format)?)
                 .unwrap_or(format_of_both),
-            report_size: self.report_size.or(setting(env, "RINIT_REPORT_SIZE", report_size)?).unwrap_or(1024),
+            report_size: self.report_size.or(setting(env, "RINIT_REPORT_SIZE", report_size)?).unwrap_or(default_size),
             termination_log: match termination_log {
                 None => TerminationLog::Default,
                 Some(word) if word == "off" => TerminationLog::Off,
                 Some(path) => TerminationLog::Path(path),
             },
+            defer_to_logs: switch(env, "RINIT_DEFER_TO_LOGS")? || self.defer_to_logs,
+            tail,
+            tail_stdout,
             show_args: switch(env, "RINIT_SHOW_ARGS")? || self.show_args,
+            oom_shield: switch(env, "RINIT_OOM_SHIELD")? || self.oom_shield,
         })
     }
 }
@@ -285,7 +340,7 @@ fn up_to_program(mut args: impl Iterator<Item = OsString>) -> impl Iterator<Item
 
 /// What follows `--explain`: a word may be a negative number, so that no other flag but `--format` is looked for. The
 /// format of the environment is that of reports.
-fn explain(words: &mut lexopt::Parser, format_before: Option<Format>) -> Result<Action, UsageError> {
+fn explain(words: &mut Parser, format_before: Option<Format>) -> Result<Action, UsageError> {
     let mut asked: Vec<OsString> = words.optional_value().into_iter().collect();
     let mut format_given = format_before.unwrap_or(Format::Text);
     let mut rest = words.raw_args().map_err(misshapen)?;
@@ -305,17 +360,23 @@ fn explain(words: &mut lexopt::Parser, format_before: Option<Format>) -> Result<
     Ok(Action::Explain { words: asked, format: format_given })
 }
 
-fn words_left(words: &mut lexopt::Parser) -> usize {
+fn words_left(words: &mut Parser) -> usize {
     words.try_raw_args().map_or(0, |rest| rest.as_slice().len())
 }
 
 /// The value of the flag that was just met; `None` if `off`, where it need not be right.
-fn value<T>(words: &mut lexopt::Parser, off: bool, name: &str, read: Read<T>) -> Result<Option<T>, UsageError> {
+fn value<T>(words: &mut Parser, off: bool, name: &str, read: Read<T>) -> Result<Option<T>, UsageError> {
     let value = words.value().map_err(misshapen)?;
-    if off { Ok(None) } else { checked(name, &value, read).map(Some) }
+    checked_unless(off, name, &value, read)
 }
 
-fn path(words: &mut lexopt::Parser, off: bool, name: &str) -> Result<OsString, UsageError> {
+/// `None` if `off`. Not inlined: one copy for all names that rinit is called by.
+#[inline(never)]
+fn checked_unless<T>(off: bool, name: &str, value: &OsStr, read: Read<T>) -> Result<Option<T>, UsageError> {
+    if off { Ok(None) } else { checked(name, value, read).map(Some) }
+}
+
+fn path(words: &mut Parser, off: bool, name: &str) -> Result<OsString, UsageError> {
     let path = words.value().map_err(misshapen)?;
     if path.is_empty() && !off { Err(UsageError(format!("{name}: \"\" is no path"))) } else { Ok(path) }
 }
@@ -365,6 +426,21 @@ fn signal(text: &str) -> Result<Signo, &'static str> {
     Signo::parse(text).ok_or("is no signal")
 }
 
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    // "ms" first: "s" is its end.
+    let milliseconds = [("ms", 1), ("s", 1000), ("m", 60_000), ("", 1000)];
+    milliseconds
+        .into_iter()
+        .find_map(|(unit, each)| Some((digits::<u32>(text.strip_suffix(unit)?)?, each)))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, each)| Duration::from_millis(u64::from(count) * each))
+        .ok_or("is no duration such as 10s, 500ms, 2m, or 10 (seconds)")
+}
+
+fn lines(text: &str) -> Result<usize, &'static str> {
+    digits(text).filter(|lines| *lines <= 1000).ok_or("is no number of lines, 0 (none) to 1000")
+}
+
 fn status(text: &str) -> Result<u8, &'static str> {
     digits(text).ok_or("is no exit status, 0 to 255")
 }
@@ -389,7 +465,7 @@ fn format(text: &str) -> Result<Format, &'static str> {
 /// The kubelet keeps the file's last 4,096 bytes, and the first 12,288 / number-of-containers of those.
 fn report_size(text: &str) -> Result<usize, &'static str> {
     digits(text)
-        .filter(|size| (256..=4096).contains(size))
+        .filter(|size| (256..=MAX_REPORT_SIZE).contains(size))
         .ok_or("is not 256 to 4096 (bytes; 256 is what a pod of 48 containers leaves to each)")
 }
 

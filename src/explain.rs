@@ -13,7 +13,7 @@ use crate::diagnose::codes::{ROWS, Row, sysexit};
 use crate::diagnose::registry;
 use crate::report::json_string;
 use crate::signals::Signo;
-use topics::{CODES, Topic, can_end, default_action, of_signal};
+use topics::{CODES, Topic, default_action, of_signal};
 
 /// Narrower is unreadable.
 const NARROWEST: usize = 40;
@@ -167,7 +167,7 @@ impl Page {
         let signal = Signo::new(i32::from(code) - 128);
         let title = match (topic, signal, sysexit(code)) {
             (Some(topic), ..) => topic.title.to_owned(),
-            (_, Some(signal), _) if can_end(signal) => {
+            (_, Some(signal), _) if signal.can_end() => {
                 format!("{signal} (128+{}), or a program's own code", signal.raw())
             }
             (.., Some((name, _))) => format!("a program's own code, {name} in sysexits.h"),
@@ -176,7 +176,7 @@ impl Page {
         self.item("", &format!("exit status {code}: {title}"));
         match (topic, signal) {
             (Some(topic), _) => self.topic(topic),
-            (None, Some(signal)) if can_end(signal) => {
+            (None, Some(signal)) if signal.can_end() => {
                 self.paragraph(&format!("Two different ends show this number, and the report tells them apart: \"was killed by {signal}\", or \"ended by\" it, means that the signal ended the program itself. \"exited with status {code}\" means that it ended by itself, and reports somebody else's end, or something of its own."));
                 self.line("");
                 self.signal(signal);
@@ -197,7 +197,7 @@ impl Page {
                 self.paragraph(&format!("128+{} would be {signal}, of which no program dies.", signal.raw()))
             }
             (None, 193..) => self.paragraph("No signal: those end at 64, so that 128+n ends at 192."),
-            (None, _) if Signo::new(code.into()).is_some_and(can_end) => {
+            (None, _) if Signo::new(code.into()).is_some_and(Signo::can_end) => {
                 let died = u16::from(code) + 128;
                 self.paragraph(&format!(
                     "Not signal {code}: a program that this signal ends shows 128 plus its number, {died}."
@@ -224,7 +224,7 @@ impl Page {
         let topic = of_signal(signal);
         let number = signal.raw();
         self.item("", &format!("{signal}, signal {number}: {}", topic.title));
-        let status = if can_end(signal) {
+        let status = if signal.can_end() {
             format!(" Ended by it, a program shows status {}.", 128 + number)
         } else {
             String::new()
@@ -283,7 +283,7 @@ fn table(page: &mut Page) {
     page.line("");
     page.item("", "Signals, and the status that a program shows when one ends it:");
     for signal in Signo::all().filter(|signal| signal.raw() < 32) {
-        let status = if can_end(signal) { (128 + signal.raw()).to_string() } else { "-".to_owned() };
+        let status = if signal.can_end() { (128 + signal.raw()).to_string() } else { "-".to_owned() };
         page.item(&format!("  {status:<5}{:<11}", signal.to_string()), of_signal(signal).title);
     }
     page.item("  162-192  ", "SIGRTMIN (34) to SIGRTMAX (64)");

@@ -47,7 +47,11 @@ pub fn install(target: &Path) -> Result<(), String> {
         .and_then(|_| copy.set_permissions(Permissions::from_mode(0o755)))
         // A full or failing disk may say so only here.
         .and_then(|()| copy.sync_all())
-        .and_then(|()| fs::rename(&temporary, target))
+        // Closed first: while it is open for writing nobody can execute it (ETXTBSY).
+        .and_then(|()| {
+            drop(copy);
+            fs::rename(&temporary, target)
+        })
         .map_err(|error| {
             // Nothing more can be done about a temporary file that cannot be removed.
             let _ = fs::remove_file(&temporary);

@@ -12,6 +12,8 @@ pub mod explain;
 pub mod install;
 pub mod logging;
 pub mod outcome;
+pub mod provisional;
+pub mod relay;
 pub mod report;
 pub mod signals;
 pub mod sink;

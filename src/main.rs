@@ -2,34 +2,42 @@
 
 #![no_main]
 
-use std::ffi::OsString;
+use std::cell::OnceCell;
+use std::ffi::{CStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::unistd::getpid;
 
 use rinit::child::{self, Placement, Started};
-use rinit::cli::{self, Action, Config, ReportWhen};
-use rinit::diagnose::{diagnose, public_part, wording};
+use rinit::cli::{self, Action, Config, Peer, ReportWhen};
+use rinit::diagnose::{self, adds_nothing, diagnose, inside, public_part, wording};
+use rinit::evidence::cgroup::place::Own;
 use rinit::evidence::cgroup::watch::Watch;
 use rinit::evidence::cgroup::{self, Baseline, Depth, Strain};
+use rinit::evidence::checks::{Context, check as check_claim};
 use rinit::evidence::death::Executed;
 use rinit::evidence::elf::Executable;
 use rinit::evidence::files::Inspection;
 use rinit::evidence::language::Language;
 use rinit::evidence::process::Proc;
+use rinit::evidence::roads::Roads;
 use rinit::evidence::start_limits::StartLimits;
-use rinit::evidence::{self, Evidence, Killer};
+use rinit::evidence::{self, Evidence, Inside, Killer};
 use rinit::explain::explain;
 use rinit::outcome::{OWN_FAILURE, Outcome, Stage, StartError};
+use rinit::provisional::{self, Provisional};
+use rinit::relay::Relay;
 use rinit::report::Report;
 use rinit::signals::Signo;
 use rinit::sink::stderr;
 use rinit::sink::termination_log::TerminationLog;
-use rinit::supervise::{Ended, Supervisor};
+use rinit::supervise::{Ended, Seen, Stopping, Supervisor};
+use rinit::sys::clock::seconds_since_1970;
 use rinit::sys::entry::Arguments;
 use rinit::sys::heap::Heap;
 use rinit::sys::signal::{Inherited, SignalFd};
@@ -37,13 +45,31 @@ use rinit::sys::{descriptor, process};
 use rinit::{check, install, logging};
 
 #[global_allocator]
-static HEAP: Heap = Heap::new();
+static HEAP: Heap = Heap::new(exhausted);
+
+/// Not even what little memory rinit needs is there.
+fn exhausted() -> ! {
+    static AGAIN: AtomicBool = AtomicBool::new(false);
+    // Saying so may take some, too.
+    if !AGAIN.swap(true, Relaxed) {
+        stderr::log_line(b"rinit: out of memory\n");
+    }
+    process::exit(OWN_FAILURE)
+}
 
 rinit::entry_point!(run);
 
-fn run(arguments: Arguments) -> u8 {
+fn run(mut arguments: Arguments) -> u8 {
     // First of all: a signal that arrives from here on is kept until PROGRAM can have it.
-    let inherited = Inherited::take();
+    let inherited = match Inherited::take() {
+        Ok(inherited) => inherited,
+        Err(errno) => return fail(&format!("cannot block signals: {}", errno.desc())),
+    };
+    if !HEAP.is_there() {
+        stderr::log_line(b"rinit: no memory\n");
+        return OWN_FAILURE;
+    }
+    // What else is not needed while PROGRAM runs is not inlined here: the frame would be that much larger all the time.
     // abort() would make it 139, and the message could hold a secret: the place is enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -51,17 +77,34 @@ fn run(arguments: Arguments) -> u8 {
         process::exit(OWN_FAILURE);
     }));
     match cli::parse(arguments.to_os_strings(), &|name| std::env::var_os(name)) {
-        Ok(Action::Run { config, program }) => Run::new(arguments, program, config).run(&inherited),
+        Ok(Action::Run { config, mut program }) => {
+            let dashes = arguments.get(program + 1).is_some_and(|word| word.to_bytes() == b"--");
+            if dashes && config.peer.is_some_and(Peer::takes_dashes_behind_program) {
+                arguments.swap_with_next(program);
+                program += 1;
+            }
+            Run::new(arguments, program, config).run(&inherited)
+        }
         Ok(Action::Pause(config)) => pause(&config),
         Ok(Action::Check(config)) => print(check::check(&config.termination_log, config.format, &inherited).as_bytes()),
         Ok(Action::StandAside { program }) => stand_aside(arguments, program, &inherited),
         Ok(Action::Print(text)) => print(text.as_bytes()),
+        Ok(Action::PrintToStderr(text)) => {
+            stderr::write_report(text.as_bytes());
+            0
+        }
         Ok(Action::Explain { words, format }) => match explain(&words, format, columns()) {
             Ok(text) => print(text.as_bytes()),
             Err(wrong) => fail(&wrong),
         },
         Ok(Action::Install(path)) => install::install(path.as_ref()).map_or_else(|error| fail(&error), |()| 0),
-        Err(usage) => fail(&usage.0),
+        Err(usage) => match arguments.get(0).map(CStr::to_bytes).filter(|name| Peer::by_name(name).is_some()) {
+            Some(name) => {
+                stderr::write_report(format!("{}: {}\n", wording::name(name), usage.0).as_bytes());
+                Peer::USAGE_STATUS
+            }
+            None => fail(&usage.0),
+        },
     }
 }
 
@@ -88,34 +131,68 @@ fn columns() -> usize {
 }
 
 /// `RINIT_OFF=1`
+#[inline(never)]
 fn stand_aside(arguments: Arguments, program: usize, inherited: &Inherited) -> u8 {
-    let errno = child::Command::new(arguments, program, path().as_deref()).become_program(inherited);
-    let outcome = Outcome::NotStarted(StartError { stage: Stage::Exec, errno: errno as i32 });
-    fail(&format!("cannot start {}: {}", name_of(arguments, program), errno.desc()));
-    outcome.exit_status()
+    let error = child::Command::new(arguments, program, path().as_deref()).become_program(inherited);
+    fail(&format!("cannot start {}: {}", name_of(arguments, program), Errno::from_raw(error.errno).desc()));
+    Outcome::NotStarted(error).exit_status()
 }
 
 /// `--pause`
+#[inline(never)]
 fn pause(config: &Config) -> u8 {
     let signals = match SignalFd::new() {
         Ok(signals) => signals,
         Err(errno) => return fail(&format!("cannot make a signal descriptor: {}", errno.desc())),
     };
-    let pid = prepare(config);
-    logging::start(&config.log_filter);
-    release_inherited(pid == INIT, &signals, &mut [signals.as_fd().as_raw_fd()]);
+    let (pid, refused) = prepare(config);
+    let (mut log, warning) = open_log(config, pid);
+    if let Some(log) = &mut log {
+        provisional_only(log, config, pid);
+    }
+    logging::start(&config.log_filter, config.peer);
+    tell(warning, &refused, Some(&signals));
+    let signal_fd = signals.as_fd().as_raw_fd();
+    let kept = log.as_ref().map_or(signal_fd, TerminationLog::descriptor);
+    release_inherited(pid == INIT, &signals, &mut [signal_fd, kept]);
     Supervisor {
         pid,
         signals: &signals,
         rewrite: &[],
         group: false,
+        stop_timeout: config.stop_timeout,
+        stop_signals: &config.stop_signals,
         placement: Placement::Leader,
         warn_reaped: config.warn_reaped,
+        peer: config.peer,
         proc: None,
+        directory: None,
         start: Instant::now(),
     }
-    .pause();
+    .pause(config.drain);
+    if let Some(log) = &mut log {
+        log.write(config.report_size, true, |_| None);
+    }
     0
+}
+
+/// The termination log, or why there is none, to be logged once logging has started.
+fn open_log(config: &Config, pid: i32) -> (Option<TerminationLog>, Option<String>) {
+    if config.report == ReportWhen::Never {
+        return (None, None);
+    }
+    match TerminationLog::open(&config.termination_log, pid == INIT) {
+        Ok(log) => (log, None),
+        Err(warning) => (None, Some(warning)),
+    }
+}
+
+/// What is to be found in the termination log if a pause is killed. An end that was asked for leaves nothing.
+#[inline(never)]
+fn provisional_only(log: &mut TerminationLog, config: &Config, pid: i32) {
+    let mut evidence = Evidence { is_init: pid == INIT, started: seconds_since_1970(), ..Evidence::default() };
+    evidence.command.program = b"rinit".to_vec();
+    provisional::begin(log, &mut evidence, config, Baseline::take(pid).as_deref());
 }
 
 fn path() -> Option<Vec<u8>> {
@@ -125,16 +202,41 @@ fn path() -> Option<Vec<u8>> {
 /// The pid of a namespace's init.
 const INIT: i32 = 1;
 
+/// What prctl(2) refused.
+#[derive(Default)]
+struct Refused {
+    parent_death_signal: Option<Errno>,
+    subreaper: Option<Errno>,
+}
+
 /// Sets what rinit is towards its parent and its orphans. Returns its pid.
-fn prepare(config: &Config) -> i32 {
+fn prepare(config: &Config) -> (i32, Refused) {
     let pid = getpid().as_raw();
+    let mut refused = Refused::default();
     if let Some(signal) = config.parent_death_signal {
-        let _ = process::set_parent_death_signal(signal);
+        refused.parent_death_signal = process::set_parent_death_signal(signal).err();
     }
     if pid != INIT {
-        let _ = nix::sys::prctl::set_child_subreaper(true);
+        refused.subreaper = nix::sys::prctl::set_child_subreaper(true).err();
     }
-    pid
+    (pid, refused)
+}
+
+/// What went wrong before logging had started.
+#[inline(never)]
+fn tell(warning: Option<String>, refused: &Refused, signals: Option<&SignalFd>) {
+    if let Some(warning) = warning {
+        log::warn!("{warning}");
+    }
+    for (level, refused, what) in [
+        (log::Level::Warn, refused.parent_death_signal, "--parent-death-signal has no effect"),
+        (log::Level::Debug, refused.subreaper, "orphans do not come to rinit"),
+        (log::Level::Debug, signals.and_then(SignalFd::refused), "no signalfd, signals alone wake rinit"),
+    ] {
+        if let Some(errno) = refused {
+            log::log!(level, "{what}: {}", errno.desc());
+        }
+    }
 }
 
 /// Lets go of what was inherited, for PROGRAM has its own copies: whoever is at the other end of a pipe has to see it
@@ -159,152 +261,217 @@ fn release_inherited(is_init: bool, signals: &SignalFd, keep: &mut [i32]) {
 
 /// One run of PROGRAM.
 struct Run {
+    given: Given,
+    log: Option<TerminationLog>,
+    /// Why there is no termination log, kept until logging has started.
+    warning: Option<String>,
+    refused: Refused,
+    evidence: Evidence,
+    /// Whether [`Given::complete`] has been there.
+    is_complete: bool,
+    relay: Relay,
+}
+
+/// What of it is settled from the beginning.
+struct Given {
     arguments: Arguments,
     program: usize,
     config: Config,
     pid: i32,
-    log: Option<TerminationLog>,
-    /// Why there is no termination log, kept until logging has started.
-    warning: Option<String>,
-    evidence: Evidence,
     start: Instant,
 }
 
 impl Run {
+    #[inline(never)]
     fn new(arguments: Arguments, program: usize, config: Config) -> Self {
-        let pid = prepare(&config);
-        let (log, warning) = match config.report {
-            ReportWhen::Never => (None, None),
-            ReportWhen::Always | ReportWhen::Failure => {
-                match TerminationLog::open(&config.termination_log, pid == INIT) {
-                    Ok(log) => (log, None),
-                    Err(warning) => (None, Some(warning)),
-                }
-            }
+        let (pid, refused) = prepare(&config);
+        let (log, warning) = open_log(&config, pid);
+        let mut run = Self {
+            given: Given { arguments, program, config, pid, start: Instant::now() },
+            log,
+            warning,
+            refused,
+            // In its place: a new one with other values would lie on the stack twice.
+            evidence: Evidence::default(),
+            is_complete: false,
+            relay: Relay::default(),
         };
-        let evidence = Evidence {
-            is_init: pid == INIT,
-            group: config.group,
-            started: seconds_since_1970(),
-            ..Evidence::default()
-        };
-        Self { arguments, program, config, pid, log, warning, evidence, start: Instant::now() }
+        run.evidence.is_init = pid == INIT;
+        run.evidence.group = run.given.config.group;
+        run.evidence.started = seconds_since_1970();
+        run
     }
 
     fn run(&mut self, inherited: &Inherited) -> u8 {
-        let placement = if self.pid == INIT || process::is_session_leader() {
+        let placement = if self.given.config.session {
+            Placement::Session
+        } else if self.given.pid == INIT || process::is_session_leader() {
             Placement::Leader
-        } else if self.config.group {
+        } else if self.given.config.group {
             Placement::OwnGroup
         } else {
             Placement::SameGroup
         };
-        let mut memory = if self.wants_report() { Baseline::take(self.pid) } else { None };
-        let mut command = child::Command::new(self.arguments, self.program, path().as_deref());
-        let signals = SignalFd::new().map_err(|errno| StartError { stage: Stage::Prepare, errno: errno as i32 });
-        let started = signals.and_then(|signals| Ok((command.start(inherited, placement)?, signals)));
-        logging::start(&self.config.log_filter);
-        // The directory that rinit is about to leave; a look for PROGRAM on disk may need it.
-        let directory = if command.is_relative() { std::env::current_dir().ok() } else { None };
-        if let Some(warning) = self.warning.take() {
-            log::warn!("{warning}");
+        let mut memory = if self.given.wants_report() { Baseline::take(self.given.pid) } else { None };
+        self.evidence.command.program =
+            self.given.arguments.get(self.given.program).unwrap_or_default().to_bytes().to_vec();
+        if let Some(log) = &mut self.log {
+            provisional::begin(log, &mut self.evidence, &self.given.config, memory.as_deref());
         }
+        let signals = SignalFd::new().map_err(|errno| StartError { stage: Stage::Prepare, errno: errno as i32 });
+        if self.given.config.tail.is_some() && self.given.wants_report() {
+            // What only signals wake must not stand between PROGRAM and its reader.
+            let readable = signals.as_ref().is_ok_and(|signals| signals.refused().is_none());
+            self.relay =
+                if readable { Relay::new(self.given.config.tail_stdout) } else { Relay::none("there is no signalfd") };
+        }
+        let mut command = child::Command::new(self.given.arguments, self.given.program, path().as_deref());
+        let started = signals.and_then(|signals| Ok((command.start(inherited, placement, &self.relay)?, signals)));
+        logging::start(&self.given.config.log_filter, self.given.config.peer);
+        // The directory that rinit is about to leave; a look for PROGRAM, or what it was to run, on disk may need it.
+        let directory = if self.given.wants_report() { std::env::current_dir().ok() } else { None };
+        tell(self.warning.take(), &self.refused, started.as_ref().ok().map(|(_, signals)| signals));
+        self.relay.started();
         let outcome = match started {
-            Ok((started, signals)) => self.supervise(&started, &signals, placement, memory.as_deref_mut()),
+            Ok((started, signals)) => {
+                self.supervise(&started, &signals, placement, memory.as_deref_mut(), directory.as_deref())
+            }
             Err(error) => Outcome::NotStarted(error),
         };
-        self.finish(outcome, directory)
+        self.finish(outcome, directory.as_deref())
     }
 
+    #[inline(never)]
     fn supervise(
         &mut self,
         started: &Started,
         signals: &SignalFd,
         placement: Placement,
-        memory: Option<&mut Baseline>,
+        mut memory: Option<&mut Baseline>,
+        directory: Option<&Path>,
     ) -> Outcome {
-        let mut memory = memory;
         let mut watch = memory.as_mut().and_then(|memory| memory.watch());
+        let memory = memory.as_deref();
         let signal_fd = signals.as_fd().as_raw_fd();
         let log = self.log.as_ref().map_or(signal_fd, TerminationLog::descriptor);
-        let watched = watch.as_ref().map_or(signal_fd, Watch::descriptor);
-        let mut keep = [signal_fd, started.descriptor().as_raw_fd(), log, watched];
-        release_inherited(self.pid == INIT, signals, &mut keep);
+        let watched = watch.as_ref().map(|watch| watch.file().as_raw_fd());
+        let watched = watched.or_else(|| memory.as_ref()?.descriptor()).unwrap_or(signal_fd);
+        let [input, output, input2, output2] = self.relay.descriptors(signal_fd);
+        let mut keep = [signal_fd, started.descriptor().as_raw_fd(), log, watched, input, output, input2, output2];
+        release_inherited(self.given.pid == INIT, signals, &mut keep);
         log::info!("started pid {}", started.pid);
-        let proc = if self.wants_report() { Proc::of(self.pid) } else { None };
+        let proc =
+            if self.given.wants_report() || self.given.config.oom_shield { Proc::of(self.given.pid) } else { None };
         let supervisor = Supervisor {
-            pid: self.pid,
+            pid: self.given.pid,
             signals,
-            rewrite: &self.config.rewrite,
-            group: self.config.group,
+            rewrite: &self.given.config.rewrite,
+            group: self.given.config.group,
+            stop_timeout: self.given.config.stop_timeout,
+            stop_signals: &self.given.config.stop_signals,
             placement,
-            warn_reaped: self.config.warn_reaped,
+            warn_reaped: self.given.config.warn_reaped,
+            peer: self.given.config.peer,
             proc,
-            start: self.start,
+            directory,
+            start: self.given.start,
         };
-        let Ended { outcome, usage, zombie, executed, death, faults_of_children, cgroup, history, reaped, killed } =
-            supervisor.run(started, &mut watch);
+        HEAP.settle();
+        let (log, evidence) = (self.log.as_mut(), &mut self.evidence);
+        let (memory_now, program) = ((memory, watch.as_ref()), (proc, started.pid));
+        let mut witness = Provisional::new(log, evidence, &self.given.config, memory_now, program, self.given.start);
+        let mut seen = Seen::default();
+        let Ended { outcome, usage } = supervisor.run(started, &mut watch, &mut self.relay, &mut witness, &mut seen);
+        let stopping = seen.stopping.take();
+        self.evidence.duration = self.given.start.elapsed();
+        self.evidence.pid = Some(started.pid);
+        self.evidence.usage = usage;
         let depth = match outcome {
             Outcome::Signaled { signal: Signo::KILL, .. } | Outcome::Exited(KILLED) => Depth::Everything,
             Outcome::Exited(1..) => Depth::Usage,
+            // A runtime's own limit is compared with the container's.
+            Outcome::Signaled { .. } if self.given.config.tail.is_some() => Depth::Usage,
             _ => Depth::Kills,
         };
-        let memory = memory.and_then(|memory| memory.finish(self.pid, watch.as_ref(), cgroup.as_ref(), depth));
-        let (signals, signals_omitted) = history.into_events();
-        // Field by field: a new Evidence would be built on the stack first.
-        let evidence = &mut self.evidence;
-        evidence.pid = Some(started.pid);
-        evidence.duration = self.start.elapsed();
-        evidence.usage = Some(usage);
-        evidence.signals = signals;
-        evidence.signals_omitted = signals_omitted;
-        evidence.zombie = zombie;
-        evidence.executed = executed;
-        evidence.death = death;
-        evidence.faults_of_children = faults_of_children;
-        if depth >= Depth::Usage && proc.is_some() {
-            evidence.strain = Strain::read(self.pid);
+        gather(&mut self.evidence, (self.given.pid, proc), depth, &mut seen, memory, watch.as_ref());
+        self.evidence.tail = self.given.config.tail.and_then(|lines| self.relay.tail(lines));
+        let (stop, stuck) = stopping.map(Stopping::into_parts).unwrap_or_default();
+        let abandoned = stuck.as_ref().is_some_and(|stuck| stuck.abandoned);
+        self.evidence.stuck = stuck;
+        if let (Some(limit), Outcome::Exited(_) | Outcome::Signaled { .. }, false) =
+            (self.given.config.drain, outcome, abandoned)
+        {
+            // For the case that rinit is killed while it waits.
+            let is_left = self.evidence.left.as_ref().is_none_or(|left| !left.is_empty());
+            if let Some(log) = self.log.as_mut().filter(|_| is_left) {
+                self.given.complete(&mut self.evidence, outcome, directory, Instant::now() + stderr::PATIENCE);
+                self.given.report(&self.evidence, outcome, Some(log), None);
+                self.is_complete = true;
+            }
+            self.evidence.drained = supervisor.drain(limit, stop, &mut self.relay);
         }
-        if depth == Depth::Everything {
-            evidence.killer = killer();
-        }
-        evidence.memory = memory;
-        evidence.reaped = reaped;
-        evidence.killed = killed;
-        evidence.left = proc.and_then(|proc| if self.pid == INIT { proc.others() } else { proc.descendants() });
         outcome
     }
 
-    fn wants_report(&self) -> bool {
-        self.config.report != ReportWhen::Never
-    }
-
     /// Reports, and says what to exit with.
-    fn finish(&mut self, outcome: Outcome, directory: Option<PathBuf>) -> u8 {
-        let status = match outcome.exit_status() {
-            status if self.config.remap_exit.contains(&status) && !matches!(outcome, Outcome::NotStarted(_)) => 0,
-            status => status,
-        };
-        if self.wants_report() {
-            self.report(outcome, status, directory);
+    #[inline(never)]
+    fn finish(&mut self, outcome: Outcome, directory: Option<&Path>) -> u8 {
+        let (given, evidence) = (&self.given, &mut self.evidence);
+        if let (Outcome::NotStarted(error), Some(peer)) = (outcome, given.config.peer) {
+            evidence.start_status = Some(peer.start_status(error));
+            let name = name_of(given.arguments, given.program);
+            let line = peer.start_line(given.pid, &name, Errno::from_raw(error.errno).desc());
+            stderr::log_line(format!("{line}\n").as_bytes());
         }
+        let status = given.status(outcome, evidence);
+        let deadline = Instant::now() + stderr::PATIENCE;
+        if given.wants_report() {
+            if !self.is_complete {
+                given.complete(evidence, outcome, directory, deadline);
+            }
+            given.report(evidence, outcome, self.log.as_mut(), Some((&mut self.relay, deadline)));
+        }
+        self.relay.finish(deadline);
         if let Outcome::NotStarted(error) = outcome
-            && (!self.wants_report() || self.config.quiet)
+            && given.config.peer.is_none()
+            && (!given.wants_report() || given.config.quiet)
         {
-            let name = name_of(self.arguments, self.program);
+            let name = name_of(given.arguments, given.program);
             log::error!("cannot start {name}: {}", Errno::from_raw(error.errno).desc());
         }
         status
     }
+}
 
+impl Given {
+    fn wants_report(&self) -> bool {
+        self.config.report != ReportWhen::Never
+    }
+
+    /// What rinit exits with.
+    fn status(&self, outcome: Outcome, evidence: &Evidence) -> u8 {
+        match evidence.exit_status(&outcome) {
+            status if self.config.remap_exit.contains(&status) && !matches!(outcome, Outcome::NotStarted(_)) => 0,
+            status => status,
+        }
+    }
+
+    /// Adds to `evidence` what an end like this one makes worth a look.
     // Not inlined: what it needs would lie on the stack for as long as PROGRAM runs.
     #[inline(never)]
-    fn report(&mut self, outcome: Outcome, status: u8, directory: Option<PathBuf>) {
+    fn complete(&self, evidence: &mut Evidence, outcome: Outcome, directory: Option<&Path>, deadline: Instant) {
         let words: Vec<Vec<u8>> = self.arguments.from(self.program).map(|word| word.to_bytes().to_vec()).collect();
-        let evidence = &mut self.evidence;
         evidence.ended = seconds_since_1970();
         if let Outcome::NotStarted(_) = outcome {
             evidence.start_limits = Some(StartLimits::read(&words));
+        }
+        if let Outcome::Exited(126 | 127) = outcome {
+            let look = |command: inside::Command<'_>| {
+                let inspection = inspect(command.name, directory, false);
+                Inside { name: command.name.to_vec(), other_user: command.other_user, inspection }
+            };
+            let fails = |inside: &Inside| inside.inspection.expected_errno().is_some();
+            evidence.inside = inside::commands(&words).into_iter().map(look).find(fails).map(Box::new);
         }
         evidence.command = evidence::Command {
             program: words.first().cloned().unwrap_or_default(),
@@ -312,55 +479,129 @@ impl Run {
             shown: self.config.show_args.then(|| words.into_iter().skip(1).collect()),
         };
         if let Outcome::NotStarted(StartError { stage: Stage::Exec, .. }) = outcome {
-            let path = path();
-            let candidates = child::candidates(&evidence.command.program, path.as_deref());
-            let searched = !evidence.command.program.contains(&b'/');
-            let search_path = searched.then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
-            let program = &evidence.command.program;
-            evidence.inspection = Some(Inspection::of(program, candidates, search_path, directory.as_deref()));
+            evidence.inspection = Some(inspect(&evidence.command.program, directory, true));
         }
         // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic; every other failure is
         // read by the program's name.
         if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(1..) = outcome {
             // What dies in its execve, or soon after, has no /proc/PID/exe any more.
+            let roads = OnceCell::new();
+            let open = |path: &Path| roads.get_or_init(Roads::read).as_ref().is_some_and(|roads| roads.is_open(path));
             let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
             let exe = exe.or_else(|| {
-                let file = child::first_executable(&evidence.command.program, path().as_deref(), directory.as_deref())?;
-                Executed::of_file(&PathBuf::from(OsString::from_vec(file)))
+                let (name, path) = (&evidence.command.program, path());
+                let file = child::first_executable(name, path.as_deref(), directory, open)?;
+                Executed::of_file(&PathBuf::from(OsString::from_vec(file)), open)
             });
             let file = exe.clone().map(|exe| PathBuf::from(OsString::from_vec(exe)));
             match outcome {
                 Outcome::Exited(code) => {
                     evidence.executed.get_or_insert_default().exe = exe;
-                    evidence.language = file.filter(|_| matches!(code, 2 | 101)).and_then(|file| Language::of(&file));
+                    let file = file.filter(|file| matches!(code, 2 | 101) && open(file));
+                    evidence.language = file.and_then(|file| Language::of(&file));
                 }
-                _ => evidence.elf = file.and_then(|file| Executable::read(&file)),
+                _ => evidence.elf = file.filter(|file| open(file)).and_then(|file| Executable::read(&file)),
             }
         }
-        let diagnosis = diagnose(&outcome, evidence);
-        if self.config.report == ReportWhen::Failure && status == 0 && diagnosis.notes.is_empty() {
-            return;
-        }
-        let report = Report { outcome, evidence, diagnosis: &diagnosis };
-        if let Some(log) = &self.log {
-            let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
-            log.write(self.config.report_size, plain_success, |limit| {
-                Some(report.render(self.config.format, limit)).filter(|report| !report.is_empty())
-            });
-        }
-        if !self.config.quiet {
-            stderr::write_report(&report.render_for_stderr(self.config.stderr_format));
+        if let Some(claim) = diagnose::claim(&outcome, evidence) {
+            let path = path();
+            let context = Context {
+                directory: directory.map(|directory| directory.as_os_str().as_bytes()),
+                path: path.as_deref(),
+                user: evidence.zombie.as_ref().and_then(|zombie| zombie.user.as_ref()),
+                proc: Proc::of(self.pid),
+                // A quarter of the time: the rest is for whoever reads the report.
+                until: deadline.checked_sub(stderr::PATIENCE * 3 / 4).unwrap_or(deadline),
+            };
+            evidence.checked = check_claim(&claim, &context);
         }
     }
+
+    /// Writes the report to the termination log and, if `stderr` is there, to stderr in time, behind what PROGRAM wrote.
+    #[inline(never)]
+    fn report(
+        &self,
+        evidence: &Evidence,
+        outcome: Outcome,
+        log: Option<&mut TerminationLog>,
+        stderr: Option<(&mut Relay, Instant)>,
+    ) {
+        let diagnosis = diagnose(&outcome, evidence);
+        let wanted = self.config.report == ReportWhen::Always
+            || self.status(outcome, evidence) != 0
+            || !diagnosis.notes.is_empty();
+        let report = Report { outcome, evidence, diagnosis: &diagnosis, provisional: false };
+        if let Some(log) = log {
+            let plain_success = outcome == Outcome::Exited(0) && diagnosis.notes.is_empty();
+            let deferred = self.config.defer_to_logs && adds_nothing(&diagnosis);
+            log.write(self.config.report_size, plain_success, |limit| {
+                Some(report.render(self.config.format, limit))
+                    .filter(|report| wanted && !deferred && !report.is_empty())
+            });
+        }
+        if let Some((relay, deadline)) = stderr.filter(|_| wanted && !self.config.quiet) {
+            let mut report = report.render_for_stderr(self.config.stderr_format);
+            // On lines of its own.
+            relay.finish(deadline);
+            if relay.is_within_a_line() {
+                report.insert(0, b'\n');
+            }
+            stderr::write_report_until(&report, deadline);
+        }
+    }
+}
+
+/// What is on disk where `name` is looked for. `answered`: execve(2) has just done so.
+fn inspect(name: &[u8], directory: Option<&Path>, answered: bool) -> Inspection {
+    let path = path();
+    let candidates = child::candidates(name, path.as_deref());
+    let search_path = (!name.contains(&b'/')).then(|| path.unwrap_or_else(|| child::DEFAULT_PATH.to_vec()));
+    Inspection::of(name, candidates, search_path, directory, answered)
+}
+
+/// What is left to be seen when PROGRAM has ended.
+#[inline(never)]
+fn gather(
+    evidence: &mut Evidence,
+    (own_pid, proc): (i32, Option<Proc>),
+    depth: Depth,
+    seen: &mut Seen,
+    memory: Option<&Baseline>,
+    watch: Option<&Watch>,
+) {
+    let own = Own::new(own_pid);
+    let memory = memory.and_then(|memory| memory.finish(&own, watch, seen.cgroup.as_ref(), depth));
+    let (signals, signals_omitted) = std::mem::take(&mut seen.history).into_events();
+    // Field by field: a new Evidence would be built on the stack first.
+    evidence.signals = signals;
+    evidence.signals_omitted = signals_omitted;
+    evidence.zombie = seen.zombie.take();
+    evidence.limits = seen.limits.take();
+    evidence.executed = seen.executed.take();
+    evidence.death = seen.death.take();
+    if depth >= Depth::Usage && proc.is_some() {
+        evidence.strain = Strain::read(&own);
+    }
+    if depth == Depth::Everything {
+        evidence.killer = Killer {
+            score_adj: evidence.killer.score_adj.or_else(cgroup::oom_score_adj),
+            ..killer(seen.oom_kills_before)
+        };
+    }
+    evidence.memory = memory;
+    evidence.reaped = seen.reaped;
+    evidence.killed = std::mem::take(&mut seen.killed);
+    evidence.left = proc.and_then(|proc| if own_pid == INIT { proc.others() } else { proc.descendants() });
 }
 
 /// The status of a program that SIGKILL ended, and of a shell whose last command it ended.
 const KILLED: u8 = 137;
 
-fn killer() -> Killer {
+fn killer(on_machine_before: Option<u64>) -> Killer {
     Killer {
+        on_machine_before,
         on_machine: cgroup::oom_kills_of_the_machine(),
-        score_adj: cgroup::oom_score_adj(),
+        score_adj: None,
         kubernetes: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
     }
 }
@@ -369,8 +610,4 @@ fn killer() -> Killer {
 fn name_of(arguments: Arguments, program: usize) -> String {
     let name = arguments.get(program).unwrap_or_default().to_bytes();
     wording::name(public_part(name))
-}
-
-fn seconds_since_1970() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -30,6 +30,21 @@ pub struct StartError {
     pub errno: i32,
 }
 
+impl StartError {
+    /// For the way from the child, where only `Prepare` and `Exec` fail: the errno, below zero for the former.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 4] {
+        if self.stage == Stage::Exec { self.errno } else { -self.errno }.to_ne_bytes()
+    }
+
+    /// What [`StartError::to_bytes`] made.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 4]) -> Self {
+        let errno = i32::from_ne_bytes(bytes);
+        Self { stage: if errno > 0 { Stage::Exec } else { Stage::Prepare }, errno: errno.saturating_abs() }
+    }
+}
+
 /// The steps of a start that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {

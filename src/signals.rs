@@ -71,6 +71,40 @@ impl Signo {
     /// Bad system call.
     pub const SYS: Self = Self(libc::SIGSYS as u8);
 
+    /// Whether its default action is to end the process (signal(7)).
+    #[must_use]
+    pub fn can_end(self) -> bool {
+        !matches!(
+            self.raw(),
+            libc::SIGCHLD
+                | libc::SIGCONT
+                | libc::SIGURG
+                | libc::SIGWINCH
+                | libc::SIGSTOP
+                | libc::SIGTSTP
+                | libc::SIGTTIN
+                | libc::SIGTTOU
+        )
+    }
+
+    /// Whether its default action is to end the process with a core dump (signal(7)).
+    #[must_use]
+    pub fn dumps_core(self) -> bool {
+        const CORE: [Signo; 10] = [
+            Signo::QUIT,
+            Signo::ILL,
+            Signo::TRAP,
+            Signo::ABRT,
+            Signo::BUS,
+            Signo::FPE,
+            Signo::SEGV,
+            Signo::XCPU,
+            Signo::XFSZ,
+            Signo::SYS,
+        ];
+        CORE.contains(&self)
+    }
+
     /// Signal `number`, if it is one (1 to 64).
     #[must_use]
     pub fn new(number: i32) -> Option<Self> {
@@ -119,12 +153,6 @@ impl Signo {
         };
         Self::new(number)
     }
-
-    /// Whether it is a real-time signal: those queue and carry their order.
-    #[must_use]
-    pub fn is_realtime(self) -> bool {
-        self.0 >= 32
-    }
 }
 
 /// Reads a number of digits alone: std's `from_str` would take a plus sign as well.
@@ -171,6 +199,12 @@ impl SignalSet {
     #[must_use]
     pub fn with(self, signal: Signo) -> Self {
         Self(self.0 | bit(signal))
+    }
+
+    /// The set without it.
+    #[must_use]
+    pub fn without(self, signal: Signo) -> Self {
+        Self(self.0 & !bit(signal))
     }
 }
 
@@ -335,6 +369,7 @@ mod tests {
             assert_eq!(set.0.trailing_zeros() + 1, u32::from(signal.as_u8()));
             assert!(Signo::all().all(|other| set.contains(other) == (other == signal)));
             assert!(SignalSet::ALL.contains(signal));
+            assert!(Signo::all().all(|other| SignalSet::ALL.without(signal).contains(other) == (other != signal)));
         }
     }
 }

@@ -155,9 +155,10 @@ fn a_refused_fork_fails_with_125() {
     if !is_root("another user") {
         return;
     }
-    // A user that nobody else is: the limit counts all processes of a user.
-    each(PLACES, |place| {
-        let ended = place().rlimit(libc::RLIMIT_NPROC, 1, 1).uid(54321).probe(["exit", "5"]).run();
+    // Users that nobody else is, another run of this test included: the limit counts all processes of a user.
+    let users = 1_000_000_000 + 2 * std::process::id()..;
+    each(PLACES.into_iter().zip(users), |(place, user)| {
+        let ended = place().rlimit(libc::RLIMIT_NPROC, 1, 1).uid(user).probe(["exit", "5"]).run();
         assert!(ended.assert_code(125).stderr().contains("rinit: "), "{ended:?}");
     });
 }

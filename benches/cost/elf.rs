@@ -10,6 +10,36 @@ pub const PAUSE: &[u8] = &[0xb8, 34, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7];
 /// Writes to address 0, which is SIGSEGV: `xor eax, eax; mov [rax], eax`.
 #[allow(dead_code)]
 pub const CRASH: &[u8] = &[0x31, 0xc0, 0x89, 0x00];
+/// Forks 400 times, and waits for each child, which forks 50 times and waits for nobody; all others end at once.
+#[allow(dead_code)]
+pub const ORPHANS: &[u8] = &[
+    0xbd, 0x90, 1, 0, 0, // mov ebp, 400
+    0xb8, 57, 0, 0, 0, 0x0f, 0x05, // again: SYS_fork
+    0x85, 0xc0, 0x74, 0x1e, // test eax, eax; jz child
+    0x83, 0xcf, 0xff, 0x31, 0xf6, 0x31, 0xd2, 0x45, 0x31,
+    0xd2, // or edi, -1; xor esi, esi; xor edx, edx; xor r10d, r10d
+    0xb8, 61, 0, 0, 0, 0x0f, 0x05, // SYS_wait4
+    0xff, 0xcd, 0x75, 0xe0, // dec ebp; jnz again
+    0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05, // exit: xor edi, edi; SYS_exit
+    0xbb, 50, 0, 0, 0, // child: mov ebx, 50
+    0xb8, 57, 0, 0, 0, 0x0f, 0x05, // next: SYS_fork
+    0x85, 0xc0, 0x74, 0xe7, // test eax, eax; jz exit
+    0xff, 0xcb, 0x75, 0xf1, 0xeb, 0xe1, // dec ebx; jnz next; jmp exit
+];
+/// Those that come to init.
+#[allow(dead_code)]
+pub const ORPHANED: usize = 400 * 50;
+/// An init that does nothing else: forks, and waits until that child has ended. To stand in front of a program's code, which
+/// the child runs.
+#[allow(dead_code)]
+pub const REAPER: &[u8] = &[
+    0xb8, 57, 0, 0, 0, 0x0f, 0x05, // SYS_fork
+    0x89, 0xc3, 0x85, 0xc0, 0x74, 0x1e, // mov ebx, eax; test eax, eax; jz the child's code
+    0x83, 0xcf, 0xff, 0x31, 0xf6, 0x31, 0xd2, 0x45, 0x31, 0xd2, // next: or edi, -1; ...
+    0xb8, 61, 0, 0, 0, 0x0f, 0x05, // SYS_wait4
+    0x39, 0xd8, 0x75, 0xeb, // cmp eax, ebx; jne next
+    0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05, // xor edi, edi; SYS_exit
+];
 
 /// An x86-64 executable of `code` (elf(5)): one segment, entry right behind the headers.
 pub fn executable(code: &[u8]) -> Vec<u8> {

@@ -14,32 +14,45 @@
     clippy::unwrap_used
 )]
 
+mod death;
 mod elf;
 mod measure;
 mod namespace;
+mod orphans;
+mod stream;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use measure::{Idle, Memory};
 use namespace::{Program, Run, Stderr};
+use stream::Between;
 
 /// Timed runs of each init, interleaved.
 const ROUNDS: usize = 500;
 /// A ratio that is over its budget by somebody else's load is under it in one of these.
 const ATTEMPTS: usize = 3;
 /// The same binary's ratios differ by a tenth between the quiet and the busy hours of a shared machine, and by far more while
-/// others make cgroups there. What is over its budget is told; by more than this it fails.
-const TOLERANCE: f64 = 1.5;
+/// others make cgroups or processes there (1.17 was 1.47 beside a storm of forks). What is over its budget is told; by more
+/// than this it fails.
+const TOLERANCE: f64 = 2.0;
 
-/// What it may cost: all that it can do today, the diagnosis included, in 600,000 bytes.
-const MAX_BYTES: u64 = 600_000;
 const MAX_ANONYMOUS_KB: u64 = 24;
+/// With the report: what a block for the termination log needs is touched before the memory can be short.
+const MAX_REPORTING_KB: u64 = 32;
 const MAX_CALLS: usize = 22;
 const MAX_TRUE_RATIO: f64 = 0.75;
 const MAX_REPORT_RATIO: f64 = 0.95;
-/// Of the report alone. The look at a death by signal (limits, the file, the memory cgroup) has come on top.
+/// The look at a death by signal (limits, the file, the memory cgroup) included.
 const MAX_CRASH_RATIO: f64 = 1.00;
+/// From the program's death by SIGKILL to the end of its init, microseconds.
+const MAX_DEATH: f64 = 1000.0;
+
+/// A storm of orphans to one under a loop of waitpid and nothing else.
+const MAX_ORPHANS_RATIO: f64 = 1.1;
+
+/// What nobody who reads a log can notice.
+const MAX_DELAY_US: f64 = 1000.0;
 
 /// An init and how it is run.
 pub struct Init {
@@ -118,6 +131,13 @@ fn median(mut samples: Vec<f64>) -> f64 {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, write, what] = words.as_slice()
+        && write == "write"
+    {
+        stream::write(what);
+        return ExitCode::SUCCESS;
+    }
     // SAFETY: it only returns a number.
     assert_eq!(unsafe { libc::geteuid() }, 0, "namespaces need root");
     namespace::prepare();
@@ -143,11 +163,17 @@ fn main() -> ExitCode {
         attempts += 1;
     };
 
-    println!("                       bytes   RSS  anon dirty | calls | wake-ups ticks |  true  ratio | SIGSEGV  ratio");
-    println!("                                kB    kB    kB |       |     in 10 s    |    us        |      us       ");
+    let deaths = death::times(&inits, &waits, &scratch.0, |deaths| deaths[REPORT] <= MAX_DEATH);
+
+    println!(
+        "                       bytes   RSS  anon dirty | calls | wake-ups ticks |  true  ratio | SIGSEGV  ratio | kill"
+    );
+    println!(
+        "                                kB    kB    kB |       |     in 10 s    |    us        |      us        |   us"
+    );
     for (i, init) in inits.iter().enumerate() {
         println!(
-            "{:18} {:>9} {:>5} {:>5} {:>5} | {:>5} | {:>8} {:>5} | {:>5.0} {:>6.2} | {:>7.0} {:>6.2}",
+            "{:18} {:>9} {:>5} {:>5} {:>5} | {:>5} | {:>8} {:>5} | {:>5.0} {:>6.2} | {:>7.0} {:>6.2} | {:>4.0}",
             init.name,
             bytes[i],
             memory[i].resident_kb,
@@ -160,21 +186,51 @@ fn main() -> ExitCode {
             ratio(&times.exit, i),
             times.crash[i],
             ratio(&times.crash, i),
+            deaths[i],
         );
     }
     println!("{:18} {:>64.0}", "without an init", times.bare);
     println!("medians of {ROUNDS} interleaved runs, ratios to tini-static, attempt {attempts} of at most {ATTEMPTS}\n");
+
+    let (orphans, bare) =
+        orphans::times(&inits, &scratch.0, |orphans, bare| orphans[REPORT] <= bare * MAX_ORPHANS_RATIO);
+    println!("                       us for each of {} orphans  ratio", elf::ORPHANED);
+    println!("{:18} {bare:>33.2}   1.00", "a loop of waitpid");
+    for (init, each) in inits.iter().zip(&orphans) {
+        println!("{:18} {each:>33.2} {:>6.2}", init.name, each / bare);
+    }
+    println!("medians of {} runs in turns, ratios to the loop\n", orphans::ROUNDS);
+
+    let streams = stream::measure(&[Between::Nothing, Between::Cat, Between::Rinit(&inits[REPORT].path)]);
+    let [direct, cat, tail] = streams.as_slice() else { panic!("three rows") };
+    println!("                            5 GB  ratio | 1,000,000 lines  ratio | 10,000 lines/s: median    p99");
+    println!("                            MB/s        |       1,000/s          |                 us     us");
+    for (name, row) in [("nothing between", direct), ("cat between", cat), ("rinit --tail 20", tail)] {
+        println!(
+            "{name:22} {:>9.0} {:>6.2} | {:>15.0} {:>6.2} | {:>22.0} {:>6.0}",
+            row.bulk,
+            row.bulk / direct.bulk,
+            row.lines,
+            row.lines / direct.lines,
+            row.median,
+            row.p99,
+        );
+    }
+    println!("stderr to a reader, medians of three runs in turns (p99: the least), ratios to nothing between\n");
 
     let mut kept = true;
     let mut within = |what: &str, is: f64, most: f64, tolerance: f64| {
         kept &= is <= most * tolerance;
         println!("{} {what}: {is} of at most {most}", if is <= most { "ok  " } else { "OVER" });
     };
-    let mut budget = |what: &str, is: f64, most: f64| within(what, is, most, 1.0);
-    budget("bytes", bytes[REPORT] as f64, MAX_BYTES as f64);
-    for row in [REPORT_OFF, REPORT] {
-        budget("anonymous kB of the waiting init", memory[row].anonymous_kb as f64, MAX_ANONYMOUS_KB as f64);
-        budget("private dirty kB of the waiting init", memory[row].private_dirty_kb as f64, MAX_ANONYMOUS_KB as f64);
+    // Where the stack begins within its first page is random: a page more or less is no change of rinit's.
+    let tolerance = |what: &str| if what.contains(" kB ") { 1.2 } else { 1.0 };
+    let mut budget = |what: &str, is: f64, most: f64| within(what, is, most, tolerance(what));
+    // Nobody's image grows by the change from tini-static.
+    budget("bytes", bytes[REPORT] as f64, bytes[TINI] as f64);
+    for (row, most) in [(REPORT_OFF, MAX_ANONYMOUS_KB), (REPORT, MAX_REPORTING_KB)] {
+        budget("anonymous kB of the waiting init", memory[row].anonymous_kb as f64, most as f64);
+        budget("private dirty kB of the waiting init", memory[row].private_dirty_kb as f64, most as f64);
         budget("wake-ups in 10 s", idle[row].wake_ups as f64, 0.0);
         budget("CPU ticks in 10 s", idle[row].ticks as f64, 0.0);
     }
@@ -186,6 +242,20 @@ fn main() -> ExitCode {
     ] {
         within(what, round(ratio(medians, row)), most, TOLERANCE);
     }
+    within("storm of orphans to a loop of waitpid", round(orphans[REPORT] / bare), MAX_ORPHANS_RATIO, TOLERANCE);
+    // Whatever stands between, somebody copies: never more than cat does.
+    within("time of cat for 5 GB, with --tail", round(cat.bulk / tail.bulk), 1.0, TOLERANCE);
+    // cat reads more at a time, and looks at nothing.
+    within("time of cat for a million lines, with --tail", round(cat.lines / tail.lines), 1.0, 2.0);
+    within(
+        "us of p99 more than with nothing between, with --tail",
+        round(tail.p99 - direct.p99),
+        MAX_DELAY_US,
+        TOLERANCE,
+    );
+    // Not a ratio: on a machine where the shortest way alone takes half of it, it says nothing.
+    let tolerance = if deaths[TINI] > MAX_DEATH / 2.0 { f64::INFINITY } else { TOLERANCE };
+    within("us from a death by SIGKILL to rinit's end", deaths[REPORT].ceil(), MAX_DEATH, tolerance);
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -31,7 +31,7 @@ pub fn at_rest(inits: &[Init], waits: &Program) -> Vec<(Memory, Idle)> {
     let start = |init| (0..STARTS).map(|_| Run::new(init, waits, Stderr::Null).spawn(true)).collect();
     let pids: Vec<Vec<i32>> = inits.iter().map(start).collect();
     for pid in pids.iter().flatten() {
-        settle(*pid, &waits.path);
+        settle(*pid, &waits.path, Duration::from_millis(100));
     }
     let before: Vec<Idle> = pids.iter().map(|pids| activity(pids[0])).collect();
     sleep(Duration::from_secs(10));
@@ -51,20 +51,26 @@ pub fn at_rest(inits: &[Init], waits: &Program) -> Vec<(Memory, Idle)> {
     measured
 }
 
-/// Waits until the program runs and the init has nothing more to do: no context switch in a tenth of a second.
-fn settle(init: i32, program: &Path) {
+/// Waits until the program runs and the init has nothing more to do: no context switch for `rest`. Returns the program's
+/// pid.
+pub fn settle(init: i32, program: &Path, rest: Duration) -> i32 {
     let start = Instant::now();
     loop {
         let before = activity(init).wake_ups;
-        sleep(Duration::from_millis(100));
-        let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children")).expect("its children");
-        let child = children.split_whitespace().next().unwrap_or("none");
-        let runs = fs::read_link(format!("/proc/{child}/exe")).is_ok_and(|exe| exe == program);
-        if runs && activity(init).wake_ups == before {
-            return;
+        sleep(rest);
+        if let Some(pid) = program_of(init, program).filter(|_| activity(init).wake_ups == before) {
+            return pid;
         }
         assert!(start.elapsed() < Duration::from_secs(20), "pid {init} does not come to rest");
     }
+}
+
+/// The pid of the init's child, if that has become `program`.
+fn program_of(init: i32, program: &Path) -> Option<i32> {
+    let children = fs::read_to_string(format!("/proc/{init}/task/{init}/children")).expect("its children");
+    let child = children.split_whitespace().next()?;
+    let runs = fs::read_link(format!("/proc/{child}/exe")).is_ok_and(|exe| exe == program);
+    child.parse().ok().filter(|_| runs)
 }
 
 fn activity(pid: i32) -> Idle {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::null;
 use std::time::{Duration, Instant};
 
-use crate::{Init, elf};
+use crate::{Init, death, elf};
 
 /// A mount namespace of our own, for the /proc of each run, and no core dumps.
 pub fn prepare() {
@@ -62,7 +62,9 @@ pub struct Run {
     null: File,
     stderr: Stderr,
     status: i32,
-    termination_log: Option<File>,
+    termination_log: Option<PathBuf>,
+    /// The cgroup.procs of the cgroup that it runs in; `None`: ours.
+    cgroup: Option<CString>,
     /// What the child took to mount its /proc, in ns: that is ours, not the init's.
     setup: &'static mut u64,
 }
@@ -72,8 +74,17 @@ impl Run {
     pub fn new(init: &Init, program: &Program, stderr: Stderr) -> Self {
         let argv = vec![c_path(&init.path), c"--".to_owned(), c_path(&program.path)];
         let environment = init.environment.iter().map(|e| CString::new(e.as_str()).expect("no NUL")).collect();
-        let termination_log = init.termination_log.as_ref().map(|path| File::create(path).expect("a file"));
-        Self { termination_log, ..Self::of(argv, environment, stderr, program.status) }
+        let run = Self {
+            termination_log: init.termination_log.clone(),
+            ..Self::of(argv, environment, stderr, program.status)
+        };
+        run.new_log();
+        run
+    }
+
+    /// The same in the cgroup of this cgroup.procs.
+    pub fn in_cgroup(self, procs: &CStr) -> Self {
+        Self { cgroup: Some(procs.to_owned()), ..self }
     }
 
     /// PROGRAM as PID 1 itself.
@@ -91,14 +102,21 @@ impl Run {
             &mut *page.cast::<u64>()
         };
         let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
-        Self { path: argv[0].clone(), argv, environment, null, stderr, status, termination_log: None, setup }
+        Self {
+            path: argv[0].clone(),
+            argv,
+            environment,
+            null,
+            stderr,
+            status,
+            termination_log: None,
+            cgroup: None,
+            setup,
+        }
     }
 
     /// Microseconds from the clone(2) to the end of the wait, without the child's own preparations.
     pub fn time(&mut self) -> f64 {
-        if let Some(log) = &self.termination_log {
-            log.set_len(0).expect("an empty file");
-        }
         let start = Instant::now();
         let pid = self.spawn(false);
         let status = wait(pid);
@@ -107,13 +125,30 @@ impl Run {
         // SAFETY: a constant string. The mount is the child's /proc.
         let unmounted = unsafe { libc::umount2(c"/proc".as_ptr(), libc::MNT_DETACH) };
         assert_eq!(unmounted, 0, "umount /proc");
-        if let (Some(log), 1..) = (&self.termination_log, status) {
-            assert_ne!(log.metadata().expect("a size").len(), 0, "a run without a report costs less");
+        self.reset();
+        (whole - Duration::from_nanos(*self.setup)).as_secs_f64() * 1e6
+    }
+
+    /// A new termination log and an empty pipe.
+    pub fn reset(&mut self) {
+        if let (Some(log), 1..) = (&self.termination_log, self.status) {
+            let report = fs::read_to_string(log).expect("a report");
+            let told = if self.cgroup.is_some() { death::TOLD } else { "cause:" };
+            assert!(report.contains(told), "a run without a report costs less: {report:?}");
         }
+        self.new_log();
         if let Stderr::Pipe { reader, .. } = &mut self.stderr {
             let _ = reader.read(&mut [0; 65536]);
         }
-        (whole - Duration::from_nanos(*self.setup)).as_secs_f64() * 1e6
+    }
+
+    /// As the kubelet does it: each start has a file of its own. (One that is emptied instead costs more: ext4 takes that
+    /// for a replacement, and writes it to the disk when it is closed.)
+    fn new_log(&self) {
+        if let Some(log) = &self.termination_log {
+            let _ = fs::remove_file(log);
+            File::create(log).expect("a file");
+        }
     }
 
     /// Starts the init. With `own_mounts` our own /proc stays as it is.
@@ -141,6 +176,12 @@ impl Run {
             if libc::mount(proc, c"/proc".as_ptr(), proc, 0, null()) < 0 {
                 libc::_exit(255);
             }
+            if let Some(procs) = &self.cgroup {
+                let procs = libc::open(procs.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+                if libc::write(procs, c"0".as_ptr().cast(), 1) != 1 {
+                    libc::_exit(255);
+                }
+            }
             libc::setsid();
             libc::dup2(null_fd, 0);
             libc::dup2(null_fd, 1);
@@ -161,7 +202,7 @@ pub fn wait(pid: libc::pid_t) -> i32 {
     if libc::WIFEXITED(word) { libc::WEXITSTATUS(word) } else { 128 + libc::WTERMSIG(word) }
 }
 
-fn c_path(path: &Path) -> CString {
+pub fn c_path(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).expect("no NUL")
 }
 

@@ -10,11 +10,11 @@ use std::path::Path;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{SFlag, fstat, major, minor};
 
-use super::limits::Cgroup;
-use super::parse::{MountLine, OwnStatus, recognize};
+use super::parse::{MountLine, recognize};
 use super::{Facts, ProcView, Space, Stdio};
 use crate::cli::TerminationLog;
-use crate::evidence::process::{Proc, Process};
+use crate::evidence::cgroup::Allowance;
+use crate::evidence::process::{Proc, Process, Status};
 use crate::signals::{SignalSet, Signo};
 use crate::sink::termination_log::Look;
 use crate::sys::descriptor;
@@ -27,7 +27,7 @@ pub(super) fn facts(setting: &TerminationLog, inherited: &Inherited) -> Facts {
         Ok(_) if Proc::of(pid).is_some() => ProcView::Own,
         Ok(_) => ProcView::Foreign,
     };
-    let own = small("/proc/self/status").map(|text| OwnStatus::parse(&text));
+    let own = small("/proc/self/status").map(|text| Status::parse(&text));
     let mounts: Vec<MountLine> =
         large("/proc/self/mountinfo").split(|byte| *byte == b'\n').filter_map(MountLine::parse).collect();
     let uname = nix::sys::utsname::uname().ok();
@@ -57,14 +57,15 @@ pub(super) fn facts(setting: &TerminationLog, inherited: &Inherited) -> Facts {
         shm: last_at(&mounts, b"/dev/shm").and_then(|_| space(b"/dev/shm")),
         tmpfs: mounts
             .iter()
-            .filter(|mount| mount.file_system == b"tmpfs" && !is_of_runtime(&mount.mount.mount_point))
+            .filter(|mount| mount.is(b"tmpfs") && !is_of_runtime(&mount.mount.mount_point))
             .map(|mount| (mount.mount.mount_point.clone(), space(&mount.mount.mount_point)))
             .collect(),
-        cgroup: Cgroup::of(&mounts, &small("/proc/self/cgroup").unwrap_or_default()),
+        has_cgroups: mounts.iter().any(|mount| mount.is(b"cgroup") || mount.is(b"cgroup2")),
+        cgroup: Allowance::read(pid),
         release: release.to_vec(),
         lxcfs: mounts
             .iter()
-            .filter(|mount| mount.file_system == b"fuse.lxcfs" && mount.mount.mount_point.starts_with(b"/proc/"))
+            .filter(|mount| mount.is(b"fuse.lxcfs") && mount.mount.mount_point.starts_with(b"/proc/"))
             .map(|mount| mount.mount.mount_point.clone())
             .collect(),
         platform: platform(),
@@ -120,7 +121,8 @@ fn kind(fd: BorrowedFd<'_>) -> Stdio {
 
 fn space(path: &[u8]) -> Option<Space> {
     let stat = nix::sys::statvfs::statvfs(path).ok()?;
-    let block = stat.fragment_size();
+    #[allow(clippy::useless_conversion, reason = "c_ulong has 32 bits on some machines")]
+    let block = u64::from(stat.fragment_size());
     Some(Space { size: stat.blocks().saturating_mul(block), free: stat.blocks_available().saturating_mul(block) })
 }
 

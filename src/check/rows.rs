@@ -1,8 +1,8 @@
 //! Facts in words. Pure; everything from outside is escaped here.
 
-use super::limits::Limit;
 use super::{Facts, ProcView, Recognized, Space, Stdio};
 use crate::diagnose::wording;
+use crate::evidence::cgroup::place::Version;
 use crate::signals::{SignalSet, Signo};
 use crate::sink::termination_log::{Content, Look};
 
@@ -63,7 +63,9 @@ fn pid(facts: &Facts) -> (String, Vec<&'static str>) {
 }
 
 fn capabilities(facts: &Facts) -> (String, Vec<&'static str>) {
-    let Some(set) = facts.own.and_then(|own| own.capabilities) else { return (UNKNOWN.to_owned(), Vec::new()) };
+    let Some(set) = facts.own.as_ref().and_then(|own| own.capabilities) else {
+        return (UNKNOWN.to_owned(), Vec::new());
+    };
     let has = |name: &str| CAPABILITIES.iter().any(|(known, bit)| *known == name && set & (1 << bit) != 0);
     let words: Vec<_> =
         CAPABILITIES.iter().map(|(name, _)| format!("{name} {}", if has(name) { "yes" } else { "no" })).collect();
@@ -78,7 +80,7 @@ fn capabilities(facts: &Facts) -> (String, Vec<&'static str>) {
 }
 
 fn no_new_privs(facts: &Facts) -> String {
-    match facts.own.and_then(|own| own.no_new_privs) {
+    match facts.own.as_ref().and_then(|own| own.no_new_privs) {
         Some(true) => "set: set-user-ID programs and file capabilities have no effect".to_owned(),
         Some(false) => "not set".to_owned(),
         None => UNKNOWN.to_owned(),
@@ -86,7 +88,7 @@ fn no_new_privs(facts: &Facts) -> String {
 }
 
 fn seccomp(facts: &Facts) -> String {
-    match facts.own.and_then(|own| own.seccomp) {
+    match facts.own.as_ref().and_then(|own| own.seccomp) {
         Some(0) => "off".to_owned(),
         Some(1) => "strict".to_owned(),
         Some(2) => "a filter is installed".to_owned(),
@@ -142,27 +144,29 @@ fn proc(facts: &Facts) -> (String, Vec<&'static str>) {
 }
 
 fn cgroup(facts: &Facts) -> (String, Vec<&'static str>) {
-    let cgroup = &facts.cgroup;
-    match (cgroup.version, &cgroup.directory) {
-        (Some(version), Some(directory)) => (format!("v{version}, {}", wording::name(directory)), Vec::new()),
-        (Some(version), None) => (
-            format!("v{version}, without a memory controller"),
+    match &facts.cgroup.memory_place {
+        Some((version, directory)) => {
+            let version = if *version == Version::V1 { 1 } else { 2 };
+            (format!("v{version}, {}", wording::name(directory)), Vec::new())
+        }
+        None if facts.has_cgroups => (
+            "mounted without a memory controller".to_owned(),
             vec!["Reports will not know of OOM kills, because no memory counters are there"],
         ),
-        (None, _) => (
+        None => (
             "not mounted".to_owned(),
             vec!["Reports will not know of OOM kills and limits, because the cgroup's files are not there"],
         ),
     }
 }
 
-fn limit(facts: &Facts, limit: Limit, words: impl Fn(u64) -> String) -> (String, Vec<&'static str>) {
+fn limit(facts: &Facts, limit: Option<Option<u64>>, words: impl Fn(u64) -> String) -> (String, Vec<&'static str>) {
     let value = match limit {
-        Limit::At(limit) => words(limit),
-        Limit::None => "none in this cgroup (one above it may have one)".to_owned(),
-        Limit::Unknown => UNKNOWN.to_owned(),
+        Some(Some(limit)) => words(limit),
+        Some(None) => "none in this cgroup (one above it may have one)".to_owned(),
+        None => UNKNOWN.to_owned(),
     };
-    let unknown = limit == Limit::Unknown && facts.cgroup.directory.is_some();
+    let unknown = limit.is_none() && facts.cgroup.memory_place.is_some();
     let remark = "Reports will not know it either, because its file cannot be read";
     (value, if unknown { vec![remark] } else { Vec::new() })
 }

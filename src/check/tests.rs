@@ -1,8 +1,8 @@
 //! Recorded systems, and the words for what they show.
 
-use super::limits::Limit;
 use super::parse::{MountLine, recognize};
 use super::*;
+use crate::evidence::cgroup::place::{Place, Version};
 use crate::sink::termination_log::Content;
 
 macro_rules! fixture {
@@ -17,7 +17,7 @@ fn mounts(table: &[u8]) -> Vec<MountLine> {
 
 /// A container with nothing to remark.
 fn plain() -> Facts {
-    let own = OwnStatus::parse(b"CapEff:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t2\nSigCgt:\t0000000000000000\n");
+    let own = Status::parse(b"CapEff:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t2\nSigCgt:\t0000000000000000\n");
     Facts {
         pid: 1,
         own: Some(own),
@@ -26,12 +26,12 @@ fn plain() -> Facts {
         stdio: [Stdio::Null, Stdio::Pipe, Stdio::Pipe],
         core_pattern: Some(b"core".to_vec()),
         core_limit: Some(libc::RLIM_INFINITY),
-        cgroup: Cgroup {
-            version: Some(2),
-            directory: Some(b"/sys/fs/cgroup".to_vec()),
-            memory: Limit::At(512 << 20),
-            pids: Limit::None,
-            cpu: Limit::At(150),
+        has_cgroups: true,
+        cgroup: Allowance {
+            memory_place: Some((Version::V2, b"/sys/fs/cgroup".to_vec())),
+            memory: Some(Some(512 << 20)),
+            pids: Some(None),
+            cpu: Some(Some(150)),
         },
         release: b"6.1.0".to_vec(),
         ..Facts::default()
@@ -74,11 +74,10 @@ fn many() -> Vec<Facts> {
         shm: Some(Space { size: u64::MAX, free: u64::MAX }),
         ignored: SignalSet::ALL,
         blocked: SignalSet::ALL,
-        cgroup: Cgroup {
-            directory: Some(hostile.clone()),
-            version: Some(1),
-            memory: Limit::At(u64::MAX),
-            ..Cgroup::default()
+        cgroup: Allowance {
+            memory_place: Some((Version::V1, hostile.clone())),
+            memory: Some(Some(u64::MAX)),
+            ..Allowance::default()
         },
         release: hostile.clone(),
         lxcfs: vec![hostile; 9],
@@ -116,8 +115,8 @@ fn lines_are_aligned_ascii_and_json_holds_the_same() {
 
 #[test]
 fn gvisor_is_recognized_by_name_by_date_and_by_what_it_lacks() {
-    let status = OwnStatus::parse(fixture!("gvisor/status"));
-    assert_eq!((status.signal_sets, status.no_new_privs, status.seccomp), (false, None, Some(0)));
+    let status = Status::parse(fixture!("gvisor/status"));
+    assert_eq!((status.caught, status.no_new_privs, status.seccomp), (None, None, Some(0)));
     for version in [&fixture!("gvisor/version")[..], fixture!("gvisor/version-named")] {
         assert_eq!(recognize(b"4.4.0", version, Some(&status)), Some(Recognized::GVisor));
         assert_eq!(recognize(b"4.4.0", version, None), Some(Recognized::GVisor));
@@ -137,12 +136,10 @@ fn gvisor_is_recognized_by_name_by_date_and_by_what_it_lacks() {
 
 #[test]
 fn gvisor_has_a_memory_controller_without_a_limit_or_a_counter() {
-    let mut mounts = mounts(fixture!("gvisor/mountinfo"));
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/gvisor/memory").as_bytes();
-    mounts.last_mut().unwrap().mount.mount_point = directory.to_vec();
-    let cgroup = Cgroup::of(&mounts, fixture!("gvisor/cgroup"));
-    assert_eq!((cgroup.version, cgroup.directory.as_deref()), (Some(1), Some(directory)));
-    assert_eq!((cgroup.memory, cgroup.pids, cgroup.cpu), (Limit::Unknown, Limit::Unknown, Limit::Unknown));
+    let cgroup = Allowance::of(|controller| (controller == b"memory").then(|| Place::new(Version::V1, directory, b"")));
+    assert_eq!(cgroup.memory_place, Some((Version::V1, directory.to_vec())));
+    assert_eq!((cgroup.memory, cgroup.pids, cgroup.cpu), (None, None, None));
     let (value, remark) = row(&Facts { cgroup, ..plain() }, "memory limit");
     assert_eq!(value, "not known");
     assert!(remark.starts_with("Reports will not know it either"), "{remark}");
@@ -155,12 +152,9 @@ fn lxcfs_and_hidepid_stand_in_mountinfo() {
     assert_eq!(mounts[2].option("hidepid"), Some(&b"invisible"[..]));
     assert_eq!(mounts[1].option("inode64"), Some(&b""[..]));
     assert_eq!(mounts[1].option("inode"), None);
-    assert_eq!((mounts[6].file_system.as_slice(), mounts[6].option("nsdelegate")), (&b"cgroup2"[..], Some(&b""[..])));
-    let lxcfs: Vec<_> = mounts
-        .iter()
-        .filter(|mount| mount.file_system == b"fuse.lxcfs")
-        .map(|mount| mount.mount.mount_point.clone())
-        .collect();
+    assert_eq!((mounts[6].is(b"cgroup2"), mounts[6].option("nsdelegate")), (true, Some(&b""[..])));
+    let lxcfs: Vec<_> =
+        mounts.iter().filter(|mount| mount.is(b"fuse.lxcfs")).map(|mount| mount.mount.mount_point.clone()).collect();
     let (value, remark) = row(&Facts { lxcfs, hidepid: Some(b"invisible".to_vec()), ..plain() }, "proc");
     assert_eq!(value, "own, hidepid=invisible, lxcfs answers for /proc/cpuinfo, /proc/meminfo");
     assert!(remark.contains("hidepid hides them") && remark.contains("not about the node"), "{remark}");
@@ -171,34 +165,39 @@ fn limits_that_are_broken_or_missing_are_unknown() {
     let scratch = std::env::temp_dir().join(format!("rinit-check-{}", std::process::id()));
     std::fs::create_dir_all(scratch.join("below")).unwrap();
     let directory = scratch.to_str().unwrap();
-    let table = format!("9 8 0:30 / {directory} ro - cgroup2 cgroup rw\n");
-    let of = |path: &str| Cgroup::of(&mounts(table.as_bytes()), format!("0::{path}\n").as_bytes());
-    assert_eq!(of("/").memory, Limit::Unknown);
+    let of = |version, path: &str| Allowance::of(|_| Some(Place::new(version, directory.as_bytes(), path.as_bytes())));
+    let write = |name: &str, text: &str| std::fs::write(scratch.join(name), text).unwrap();
+    assert_eq!(of(Version::V2, "/").memory, None);
     for (text, limit) in [
-        ("max\n", Limit::None),
-        ("536870912\n", Limit::At(536_870_912)),
-        ("0\n", Limit::At(0)),
-        ("", Limit::Unknown),
-        ("-1\n", Limit::Unknown),
-        ("99999999999999999999\n", Limit::Unknown),
-        ("\u{fffd}", Limit::Unknown),
+        ("max\n", Some(None)),
+        ("536870912\n", Some(Some(536_870_912))),
+        ("0\n", Some(Some(0))),
+        ("", None),
+        ("-1\n", None),
+        ("99999999999999999999\n", None),
+        ("\u{fffd}", None),
     ] {
-        std::fs::write(scratch.join("memory.max"), text).unwrap();
-        assert_eq!(of("/").memory, limit, "{text:?}");
-        // A path that leads nowhere, as after an exec from elsewhere: the mount itself.
-        assert_eq!(of("/../other").memory, limit, "{text:?}");
+        write("memory.max", text);
+        write("below/pids.max", text);
+        assert_eq!((of(Version::V2, "/").memory, of(Version::V2, "/below").pids), (limit, limit), "{text:?}");
     }
-    for (text, limit) in [
-        ("max 100000\n", Limit::None),
-        ("150000 100000\n", Limit::At(150)),
-        ("1 0\n", Limit::Unknown),
-        ("5", Limit::Unknown),
+    write("cpu.max", "150000 100000\n");
+    assert_eq!(of(Version::V2, "").cpu, Some(Some(150)));
+    write("memory.limit_in_bytes", "9223372036854771712\n");
+    assert_eq!(of(Version::V1, "").memory, Some(None));
+    for (quota, period, limit) in [
+        ("-1\n", "100000\n", Some(None)),
+        ("50000\n", "100000\n", Some(Some(50))),
+        ("1\n", "0\n", None),
+        ("x", "1\n", None),
+        ("1\n", "", None),
     ] {
-        std::fs::write(scratch.join("below/cpu.max"), text).unwrap();
-        assert_eq!(of("/below").cpu, limit, "{text:?}");
+        write("cpu.cfs_quota_us", quota);
+        write("cpu.cfs_period_us", period);
+        assert_eq!(of(Version::V1, "").cpu, limit, "{quota:?} {period:?}");
     }
     std::fs::remove_dir_all(&scratch).unwrap();
-    assert_eq!(Cgroup::of(&[], b""), Cgroup::default());
+    assert_eq!(Allowance::of(|_| None), Allowance::default());
     for broken in [&b""[..], b"1 2 3 / /x rw", b"1 2 3 / /x rw -", b"1 2 3 / /x rw - cgroup", b"\xff - \xff"] {
         assert_eq!(MountLine::parse(broken), None);
     }
@@ -207,7 +206,7 @@ fn limits_that_are_broken_or_missing_are_unknown() {
 #[test]
 fn what_is_missing_or_broken_stays_unknown() {
     for text in [&b""[..], b"CapEff", b"CapEff:\tzz\nSeccomp:\t\nNoNewPrivs:\tx\nSigCgt:\t\xff\n", b"\xff\n:::\n"] {
-        assert_eq!(OwnStatus::parse(text), OwnStatus::default(), "{text:?}");
+        assert_eq!(Status::parse(text), Status::default(), "{text:?}");
     }
     let nothing = Facts::default();
     for key in ["capabilities", "no new privs", "seccomp", "memory limit", "pids limit", "cpu limit", "kernel"] {

@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::os::unix::ffi::OsStringExt;
 
 use super::*;
+use crate::outcome::{Stage, StartError};
 
 type Vars<'a> = [(&'a str, &'a str)];
 
@@ -28,9 +29,14 @@ fn config(args: &[&str], vars: &Vars) -> Config {
 
 fn default_config() -> Config {
     Config {
+        peer: None,
+        session: false,
         group: false,
         rewrite: vec![],
         parent_death_signal: None,
+        stop_timeout: None,
+        stop_signals: vec![],
+        drain: None,
         remap_exit: vec![],
         warn_reaped: false,
         log_filter: "warn".into(),
@@ -40,7 +46,11 @@ fn default_config() -> Config {
         stderr_format: Format::Text,
         report_size: 1024,
         termination_log: TerminationLog::Default,
+        defer_to_logs: false,
+        tail: None,
+        tail_stdout: false,
         show_args: false,
+        oom_shield: false,
     }
 }
 
@@ -92,6 +102,40 @@ fn every_flag_and_every_variable() {
             &[&["-e143", "-e", "0", "--remap-exit=255"], &["-e=143", "--remap-exit", "0", "-e255"]],
             &[("RINIT_REMAP_EXIT", "143,0,255")],
         ),
+        (
+            Config { stop_timeout: Some(Duration::from_secs(10)), ..stay() },
+            &[&["-t10s"], &["-t", "10"], &["--stop-timeout=10000ms"], &["-t2m", "--stop-timeout", "10"]],
+            &[("RINIT_STOP_TIMEOUT", "10s")],
+        ),
+        (
+            Config { stop_signals: vec![Signo::QUIT, Signo::HUP], ..stay() },
+            &[&["--stop-signal=QUIT", "--stop-signal", "1"], &["--stop-signal=sigquit", "--stop-signal=HUP"]],
+            &[("RINIT_STOP_SIGNAL", "QUIT,HUP")],
+        ),
+        (
+            Config { drain: Some(Duration::from_millis(500)), ..stay() },
+            &[&["-d500ms"], &["--drain", "500ms"], &["-d", "2m", "-d=500ms"]],
+            &[("RINIT_DRAIN", "500ms")],
+        ),
+        (Config { drain: Some(Duration::from_secs(120)), ..stay() }, &[&["-d2m"]], &[("RINIT_DRAIN", "120")]),
+        (Config { defer_to_logs: true, ..stay() }, &[&["--defer-to-logs"]], &[("RINIT_DEFER_TO_LOGS", "1")]),
+        (
+            Config { tail: Some(20), report_size: 4096, ..stay() },
+            &[&["--tail=20"], &["--tail", "20"]],
+            &[("RINIT_TAIL", "20")],
+        ),
+        (
+            Config { tail: Some(20), tail_stdout: true, report_size: 4096, ..stay() },
+            &[&["--tail-stdout"], &["--tail=20", "--tail-stdout"]],
+            &[("RINIT_TAIL_STDOUT", "1")],
+        ),
+        (
+            Config { tail: Some(1), report_size: 300, ..stay() },
+            &[&["--tail=1", "--report-size=300"]],
+            &[("RINIT_TAIL", "1"), ("RINIT_REPORT_SIZE", "300")],
+        ),
+        (stay(), &[&["--tail=0"]], &[("RINIT_TAIL", "0")]),
+        (Config { oom_shield: true, ..stay() }, &[&["--oom-shield"]], &[("RINIT_OOM_SHIELD", "1")]),
         (Config { warn_reaped: true, ..stay() }, &[&["-w"], &["--warn-reaped"]], &[("RINIT_WARN_REAPED", "1")]),
         (Config { log_filter: "info".into(), ..stay() }, &[&["-v"], &["--verbose"]], &[("RINIT_LOG", "info")]),
         (
@@ -335,19 +379,31 @@ fn what_the_environment_leaves_empty_is_unset() {
     for name in names.split_whitespace() {
         assert_eq!(config(&[], &[(&format!("RINIT_{name}"), "")]), default_config(), "{name}");
     }
-    for name in ["RINIT_GROUP", "RINIT_WARN_REAPED", "RINIT_QUIET", "RINIT_SHOW_ARGS", "RINIT_OFF"] {
+    for name in ["RINIT_GROUP", "RINIT_WARN_REAPED", "RINIT_QUIET", "RINIT_SHOW_ARGS", "RINIT_OFF", "RINIT_OOM_SHIELD"]
+    {
         assert_eq!(config(&[], &[(name, "0")]), default_config(), "{name}");
     }
 }
 
 #[test]
-fn a_promised_setting_is_refused_and_a_stranger_ignored() {
-    for name in NOT_YET {
-        refused(&["sh"], &[(name, "1")], &format!("{name}: this version has no such setting"));
-    }
+fn a_stranger_is_ignored() {
     let service = [("RINIT_SERVICE_HOST", "10.0.0.1"), ("RINIT_PORT", "tcp://10.0.0.1:80"), ("RINIT_GIT_SHA", "x")];
     assert_eq!(config(&[], &service), default_config());
     assert_eq!(config(&[], &[("RUST_LOG", "trace"), ("TINI_VERBOSITY", "3"), ("GROUP", "1")]), default_config());
+}
+
+#[test]
+fn wrong_durations_and_counts_are_refused() {
+    for wrong in ["0", "0s", "s", "ms", "1h", "1.5s", "-1", "10 s", "10S", "4294967296", "10sm", "\u{fffd}"] {
+        let line = format!("{} is no duration such as 10s, 500ms, 2m, or 10 (seconds)", quoted(wrong.as_bytes()));
+        refused(&[&format!("--drain={wrong}"), "sh"], &[], &format!("--drain: {line}"));
+        refused(&["sh"], &[("RINIT_STOP_TIMEOUT", wrong)], &format!("RINIT_STOP_TIMEOUT: {line}"));
+    }
+    for wrong in ["1001", "x", "-1", "20 "] {
+        let line = format!("RINIT_TAIL: \"{wrong}\" is no number of lines, 0 (none) to 1000");
+        refused(&["sh"], &[("RINIT_TAIL", wrong)], &line);
+    }
+    assert_eq!(config(&["-t4294967295m"], &[]).stop_timeout, Some(Duration::from_secs(4_294_967_295 * 60)));
 }
 
 #[test]
@@ -402,11 +458,11 @@ fn what_follows_explain_is_to_be_explained() {
 
 #[test]
 fn unknown_flags_are_refused_without_their_values() {
-    for flag in ["--tail", "--tail-stdout", "--stop-timeout", "--stop-signal", "--drain"] {
+    for flag in ["--tails", "--timeout"] {
         refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
         refused(&[&format!("{flag}=20"), "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
     }
-    for flag in ["--oom-shield", "--defer-to-logs", "-t", "-d", "-x", "-=", "---", "--Group", "--grou"] {
+    for flag in ["-x", "-=", "---", "--Group", "--grou"] {
         refused(&[flag, "sh"], &[], &format!("{flag}: no such option, see rinit --help"));
     }
     for args in [["--pasword=hunter2", "sh"], ["-gxhunter2", "sh"], ["--group=hunter2", "sh"], ["-g=hunter2", "sh"]] {
@@ -418,6 +474,12 @@ fn unknown_flags_are_refused_without_their_values() {
     refused(&["--group=1", "sh"], &[], "--group: takes no value");
     for flag in ["-r", "-p", "-e", "--rewrite", "--parent-death-signal", "--remap-exit", "--report", "--format"] {
         refused(&[flag], &[], &format!("{flag}: needs a value"));
+    }
+    for flag in ["-t", "-d", "--stop-timeout", "--stop-signal", "--drain", "--tail"] {
+        refused(&[flag], &[], &format!("{flag}: needs a value"));
+    }
+    for flag in ["--oom-shield", "--defer-to-logs", "--tail-stdout"] {
+        refused(&[&format!("{flag}=1"), "sh"], &[], &format!("{flag}: takes no value"));
     }
     for flag in ["--stderr-format", "--report-size", "--termination-log", "--install"] {
         refused(&[flag], &[], &format!("{flag}: needs a value"));
@@ -487,7 +549,8 @@ fn off_needs_nothing_but_a_program() {
     ];
     assert_eq!(read(&bad, &vars), Ok(Action::StandAside { program: 11 }));
     refused(&["-P"], &vars, "PROGRAM is missing; usage: rinit [OPTIONS] [--] PROGRAM [ARGS...]");
-    refused(&["--tail=20", "sh"], &vars, "--tail: no such option, see rinit --help");
+    assert_eq!(read(&["--tail=bad", "-t", "x", "sh"], &vars), Ok(Action::StandAside { program: 4 }));
+    refused(&["--taill=20", "sh"], &vars, "--taill: no such option, see rinit --help");
     refused(&["-gr"], &vars, "-r: needs a value");
 }
 
@@ -565,7 +628,7 @@ fn help_fits_a_screen_and_names_every_flag() {
     }
     let flags = "-g, --group\n-r, --rewrite\n-p, --parent-death-signal\n-s, --subreaper\n-e, --remap-exit\n\
         -w, --warn-reaped\n-v, --verbose\n-q, --quiet\n--report WHEN\n--format F, --stderr-format F\n--report-size BYTES\n\
-        --termination-log PATH\n--show-args\n-P, --pause\n--install PATH\n--check\n--explain WHAT...\n-h, --help\n-V, --version\n-l, --license";
+        --termination-log PATH\n--defer-to-logs\n--tail LINES, --tail-stdout\n-t, --stop-timeout DUR\n--stop-signal SIG\n-d, --drain DUR\n--oom-shield\n--show-args\n-P, --pause\n--install PATH\n--check\n--explain WHAT...\n-h, --help\n-V, --version\n-l, --license";
     for flag in flags.lines() {
         assert_eq!(
             HELP.matches(&format!(" {flag} ")).count() + HELP.matches(&format!(" {flag}\n")).count(),
@@ -581,4 +644,203 @@ fn version_is_one_line_that_docker_can_read() {
     let commit = commit.strip_suffix('\n').unwrap();
     assert!(!commit.is_empty() && commit.bytes().all(|byte| byte.is_ascii_graphic()), "{commit:?}");
     assert!(LICENSE.contains("The rinit authors"));
+}
+
+/// The settings of a run by `name`.
+#[track_caller]
+fn by_name(name: &str, args: &[&str], vars: &Vars) -> Config {
+    let words = [&[name], args, &["--", "sh"]].concat();
+    let env = |wanted: &str| vars.iter().find(|(other, _)| *other == wanted).map(|(_, value)| OsString::from(value));
+    match parse(words.iter().map(OsString::from), &env) {
+        Ok(Action::Run { config, program }) if program == words.len() - 1 => config,
+        other => panic!("{words:?} {vars:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn another_name_brings_its_flags_and_defaults() {
+    let of = |peer: Peer| Config { peer: Some(peer), report: ReportWhen::Failure, ..default_config() };
+    for (name, peer) in [
+        ("tini", Peer::Tini),
+        ("/sbin/docker-init", Peer::Tini),
+        ("./tini-static", Peer::Tini),
+        ("catatonit", Peer::Catatonit),
+        ("/run/podman-init", Peer::Catatonit),
+    ] {
+        assert_eq!(by_name(name, &[], &[]), of(peer), "{name}");
+        assert_eq!(by_name(name, &["-g"], &[]), Config { group: true, ..of(peer) }, "{name}");
+    }
+    for stranger in ["tini2", "tini-static.sh", "init", "rinit", "dumb-init/", ""] {
+        assert_eq!(by_name(stranger, &[], &[]), default_config(), "{stranger}");
+    }
+    let stops = [Signo::TSTP, Signo::TTIN, Signo::TTOU].map(|signal| (signal, Some(Signo::STOP))).to_vec();
+    let dumb = Config { session: true, group: true, rewrite: stops.clone(), ..of(Peer::DumbInit) };
+    assert_eq!(by_name("dumb-init", &[], &[]), dumb);
+    assert_eq!(by_name("dumb-init", &[], &[("DUMB_INIT_SETSID", "1")]), dumb);
+    for single in [by_name("dumb-init", &["-c"], &[]), by_name("dumb-init", &[], &[("DUMB_INIT_SETSID", "0")])] {
+        assert_eq!(single, of(Peer::DumbInit));
+    }
+    let rewrite = by_name("dumb-init", &["--rewrite", "20:0", "-r", "15:3"], &[]).rewrite;
+    assert_eq!(rewrite, [vec![(Signo::TSTP, None), (Signo::TERM, Some(Signo::QUIT))], stops[1..].to_vec()].concat());
+    for (vars, flags, filter) in [
+        (&[][..], &[][..], "warn"),
+        (&[("TINI_VERBOSITY", "0")], &[], "error"),
+        (&[("TINI_VERBOSITY", "3")], &[], "debug"),
+        (&[("TINI_VERBOSITY", "1")], &["-v"], "info"),
+        (&[("TINI_VERBOSITY", "x")], &[], "error"),
+        (&[("RINIT_LOG", "trace")], &[], "trace"),
+        (&[], &["-vvvv"], "trace"),
+    ] {
+        assert_eq!(by_name("tini", flags, vars).log_filter, filter, "{vars:?} {flags:?}");
+    }
+    assert_eq!(by_name("tini", &[], &[("RINIT_REPORT", "always")]).report, ReportWhen::Always);
+}
+
+#[test]
+fn another_names_failures_have_its_status() {
+    let error = |stage, errno| StartError { stage, errno };
+    for errno in 1..=133 {
+        let tini = match errno {
+            libc::ENOENT => 127,
+            libc::EACCES => 126,
+            _ => 1,
+        };
+        assert_eq!(Peer::Tini.start_status(error(Stage::Exec, errno)), tini);
+        assert_eq!(Peer::DumbInit.start_status(error(Stage::Exec, errno)), 2);
+        assert_eq!(Peer::Catatonit.start_status(error(Stage::Exec, errno)), 1);
+    }
+    for peer in [Peer::Tini, Peer::DumbInit, Peer::Catatonit] {
+        assert_eq!(peer.start_status(error(Stage::Fork, libc::EAGAIN)), 1);
+    }
+}
+
+/// What rinit makes of a command line by `name`.
+fn read_by_name(name: &str, args: &[&str], vars: &Vars) -> Result<Action, String> {
+    let words = [&[name], args].concat();
+    let env = |wanted: &str| vars.iter().find(|(other, _)| *other == wanted).map(|(_, value)| OsString::from(value));
+    parse(words.iter().map(OsString::from), &env).map_err(|UsageError(line)| line)
+}
+
+/// Every flag of the three, by every name: it is that of the ones that have it, and unknown to the others, in their words.
+#[test]
+fn each_name_has_its_own_flags() {
+    let all = [("tini", Peer::Tini), ("dumb-init", Peer::DumbInit), ("catatonit", Peer::Catatonit)];
+    let usual = |name| by_name(name, &[], &[]);
+    type Change = fn(&mut Config);
+    let table: &[(&str, &[&str], Change)] = &[
+        ("tini", &["-s"], |_| {}),
+        ("tini catatonit", &["-g"], |config| config.group = true),
+        ("tini", &["-p", "KILL"], |config| config.parent_death_signal = Some(Signo::KILL)),
+        ("tini", &["-e", "143"], |config| config.remap_exit = vec![143]),
+        ("tini", &["-w"], |config| config.warn_reaped = true),
+        ("dumb-init", &["-v"], |config| config.log_filter = "debug".into()),
+        ("dumb-init", &["--verbose"], |config| config.log_filter = "debug".into()),
+        ("tini", &["-v"], |config| config.log_filter = "info".into()),
+        ("dumb-init", &["--single-child"], |config| {
+            (config.session, config.group, config.rewrite) = (false, false, vec![]);
+        }),
+        ("dumb-init", &["-r", "1:2"], |config| config.rewrite.insert(0, (Signo::HUP, Some(Signo::INT)))),
+        ("dumb-init", &["--rewrite", "1:0"], |config| config.rewrite.insert(0, (Signo::HUP, None))),
+    ];
+    for (names, flags, change) in table {
+        for (name, _) in all.iter().filter(|(name, _)| names.split(' ').any(|one| one == *name)) {
+            let mut expected = usual(name);
+            change(&mut expected);
+            assert_eq!(by_name(name, flags, &[]), expected, "{name} {flags:?}");
+        }
+    }
+    let answers = [
+        ("tini", "-h", "HELP"),
+        ("tini", "--version", "tini version "),
+        ("tini", "-l", "MIT OR"),
+        ("catatonit", "-V", "tini version "),
+        ("catatonit", "--version", "tini version "),
+        ("catatonit", "-h", "HELP"),
+        ("catatonit", "-L", "MIT OR"),
+        ("dumb-init", "-V", "dumb-init v"),
+        ("dumb-init", "--version", "dumb-init v"),
+        ("dumb-init", "-h", "HELP"),
+        ("dumb-init", "--help", "HELP"),
+    ];
+    for (name, flag, begin) in answers {
+        let (text, on_stderr) = match read_by_name(name, &[flag, "sh"], &[("RINIT_OFF", "x")]) {
+            Ok(Action::Print(text)) => (text, false),
+            Ok(Action::PrintToStderr(text)) => (text, true),
+            other => panic!("{name} {flag}: {other:?}"),
+        };
+        assert!(text.starts_with(if begin == "HELP" { HELP } else { begin }), "{name} {flag}: {text}");
+        assert_eq!(on_stderr, name == "dumb-init" || (name, flag) == ("catatonit", "-h"), "{name} {flag}");
+    }
+    let shorts = "sgpewvcrPVhlLtdqx";
+    let longs = ["verbose", "single-child", "rewrite", "version", "help", "stop-timeout", "group"];
+    let known = |name: &str, flag: &str| {
+        let also = ["-v", "-P", "-c", "-r"];
+        let of = |names: &str| names.split(' ').any(|one| one == name);
+        table.iter().any(|(names, flags, _)| of(names) && flags[0] == flag)
+            || answers.iter().any(|(its, that, _)| *its == name && *that == flag)
+            || also.contains(&flag)
+                && match flag {
+                    "-P" => of("catatonit"),
+                    "-v" => of("tini dumb-init"),
+                    _ => of("dumb-init"),
+                }
+    };
+    for (name, _) in all {
+        for flag in shorts.chars().map(|short| format!("-{short}")).chain(longs.map(|long| format!("--{long}"))) {
+            let line = read_by_name(name, &[&flag], &[]).err();
+            let unknown = match flag.strip_prefix("--") {
+                Some(_) => format!("unrecognized option '{flag}'"),
+                None => format!("invalid option -- '{}'", &flag[1..]),
+            };
+            assert_eq!(line.as_ref() == Some(&unknown), !known(name, &flag), "{name} {flag}: {line:?}");
+        }
+        assert_eq!(read_by_name(name, &[], &[]), Err("missing program name".into()));
+    }
+    let refused =
+        |name, args: &[&str], line: &str| assert_eq!(read_by_name(name, args, &[]), Err(line.into()), "{args:?}");
+    refused("tini", &["-p"], "option requires an argument -- 'p'");
+    refused("dumb-init", &["--rewrite"], "option requires an argument -- 'rewrite'");
+    refused("dumb-init", &["--verbose=1"], "option '--verbose' doesn't allow an argument");
+    refused("catatonit", &["-P", "sh"], "-P takes no program");
+    let paused = Action::Pause(Config { peer: Some(Peer::Catatonit), report: ReportWhen::Failure, ..default_config() });
+    assert_eq!(read_by_name("catatonit", &["-P"], &[]), Ok(paused));
+    let loud = Config { log_filter: "debug".into(), ..usual("dumb-init") };
+    assert_eq!(by_name("dumb-init", &[], &[("DUMB_INIT_DEBUG", "1")]), loud);
+    for quiet in ["0", "2", ""] {
+        assert_eq!(by_name("dumb-init", &[], &[("DUMB_INIT_DEBUG", quiet)]), usual("dumb-init"));
+    }
+    assert!(by_name("tini", &[], &[("TINI_KILL_PROCESS_GROUP", "")]).group);
+    assert_eq!(by_name("tini", &[], &[("TINI_VERBOSITY", "2")]).log_filter, "info");
+    // PROGRAM stands where the options end.
+    assert!(matches!(read_by_name("tini", &["-g", "sh", "-x"], &[]), Ok(Action::Run { program: 2, .. })));
+}
+
+#[test]
+fn off_needs_nothing_but_a_program_by_any_name() {
+    for name in ["tini", "dumb-init", "catatonit"] {
+        let off = |args: &[&str], vars: &Vars| read_by_name(name, args, &[&[("RINIT_OFF", "1")], vars].concat());
+        assert_eq!(off(&["--", "sh"], &[("RINIT_DRAIN", "junk")]), Ok(Action::StandAside { program: 2 }), "{name}");
+        let wrong = read_by_name(name, &["sh"], &[("RINIT_OFF", "yes")]);
+        assert_eq!(wrong, Err("RINIT_OFF: \"yes\" is neither 1 (on) nor 0 (off)".into()), "{name}");
+        assert!(read_by_name(name, &["sh"], &[("RINIT_DRAIN", "0")]).is_err(), "{name}");
+    }
+    for (name, flags) in [("tini", ["-p", "x"]), ("tini", ["-e", "256"]), ("dumb-init", ["-r", "9"])] {
+        let args = [&flags[..], &["sh"]].concat();
+        assert!(read_by_name(name, &args, &[]).is_err());
+        assert_eq!(read_by_name(name, &args, &[("RINIT_OFF", "1")]), Ok(Action::StandAside { program: 3 }), "{name}");
+    }
+}
+
+#[test]
+fn the_lines_of_another_name_are_its_own() {
+    let line = |peer: Peer| peer.start_line(7, "app", "No such file or directory");
+    assert_eq!(line(Peer::Tini), "[FATAL tini (7)] exec app failed: No such file or directory");
+    assert_eq!(line(Peer::DumbInit), "[dumb-init] app: No such file or directory");
+    assert_eq!(line(Peer::Catatonit), "ERROR (catatonit:7): failed to exec pid1: No such file or directory");
+    let prefix = |peer: Peer| peer.log_prefix(7, log::Level::Warn);
+    assert_eq!(prefix(Peer::Tini), "[WARN  tini (7)] ");
+    assert_eq!(prefix(Peer::DumbInit), "[dumb-init] ");
+    assert_eq!(prefix(Peer::Catatonit), "WARN (catatonit:7): ");
+    let behind = [Peer::Tini, Peer::DumbInit, Peer::Catatonit].map(Peer::takes_dashes_behind_program);
+    assert_eq!(behind, [true, false, true]);
 }

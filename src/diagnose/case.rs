@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::stopped::leaves_trace;
-use super::{Cause, Confidence, Diagnosis, Note, memory, registry, wording};
+use super::tail::Signature;
+use super::{Cause, Confidence, Diagnosis, Note, codes, last_words, memory, not_stopped, registry, wording};
 use crate::evidence::death::Death;
 use crate::evidence::limits::Limits;
 use crate::evidence::process::Process;
@@ -19,6 +20,10 @@ const COMMAND_LINE_LENGTH: usize = 1024;
 pub(super) struct Case<'a> {
     pub outcome: &'a Outcome,
     pub evidence: &'a Evidence,
+    /// What its last lines say.
+    pub signature: Option<Signature>,
+    /// Whether it is about a command that PROGRAM could not start, and not about PROGRAM.
+    pub is_inner: bool,
 }
 
 impl<'a> Case<'a> {
@@ -35,7 +40,7 @@ impl<'a> Case<'a> {
 
     /// `exit status 137`.
     pub fn status(&self) -> String {
-        format!("exit status {}", self.outcome.exit_status())
+        format!("exit status {}", self.evidence.exit_status(self.outcome))
     }
 
     /// `after 3m12s`.
@@ -192,17 +197,28 @@ impl<'a> Case<'a> {
         {
             diagnosis.evidence.push("no core dump, its limit was 0 (ulimit -c)".to_owned());
         }
+        if let Some(name) = codes::name_at_end(evidence).filter(|_| !diagnosis.brief && self.start_error().is_none()) {
+            let sentence = format!("its process name at its end was {name}");
+            if !diagnosis.evidence.contains(&sentence) {
+                diagnosis.evidence.push(sentence);
+            }
+        }
         self.add_backlogs(diagnosis);
         if let (Some(usage), false) = (evidence.usage, diagnosis.brief || self.start_error().is_some()) {
             let cpu = wording::duration(usage.user.saturating_add(usage.system));
             let peak = wording::kib(usage.max_rss_kib);
             diagnosis.evidence.push(format!("used {cpu} of CPU time, the largest process had {peak} resident"));
         }
+        last_words::complete(self, diagnosis);
         if let Some(arguments) = &evidence.command.shown {
             diagnosis.evidence.push(command_line(&evidence.command.program, arguments));
         }
         memory::complete(self, diagnosis);
-        diagnosis.notes.extend(self.left());
+        not_stopped::complete(self, diagnosis);
+        diagnosis.notes.extend(match &evidence.drained {
+            Some(drained) => Some(not_stopped::drained(self, drained)),
+            None => self.left(),
+        });
         diagnosis.notes.extend(self.zombies());
         diagnosis.brief &= diagnosis.notes.is_empty();
     }
@@ -227,7 +243,7 @@ impl<'a> Case<'a> {
     }
 
     /// Connections that waited when the program was first asked for something: it may have hung before.
-    fn add_backlogs(&self, diagnosis: &mut Diagnosis) {
+    pub fn add_backlogs(&self, diagnosis: &mut Diagnosis) {
         const TOLD: usize = 3;
         let of = |event: &'a SignalEvent| event.snapshot.iter().flat_map(|snapshot| &snapshot.backlogs);
         let Some(event) = self.evidence.signals.iter().find(|event| of(event).any(|one| one.held != Some(false)))
@@ -235,7 +251,7 @@ impl<'a> Case<'a> {
             return;
         };
         for waiting in of(event).filter(|one| one.held != Some(false)).take(TOLD) {
-            let count = waiting.backlog.waiting as usize;
+            let count = waiting.backlog.waiting;
             let waited = wording::count(count, "connection", "connections");
             let whose = if waiting.held == Some(true) { "" } else { " (whose port it is was not seen)" };
             let (port, signal) = (waiting.backlog.port, event.signal);
@@ -271,7 +287,7 @@ impl<'a> Case<'a> {
     }
 
     /// The last signals that the rule itself has not told.
-    fn add_signals(&self, diagnosis: &mut Diagnosis) {
+    pub fn add_signals(&self, diagnosis: &mut Diagnosis) {
         const TOLD: usize = 3;
         let signals = &self.evidence.signals;
         if signals.is_empty() && self.all_signals_known() && !diagnosis.brief {

@@ -5,7 +5,7 @@
 
 use super::Confidence::{Likely, Possible, Unknown};
 use super::registry as cause;
-use super::{Cause, Confidence, programs};
+use super::{Cause, Confidence, programs, wording};
 use crate::evidence::Evidence;
 use crate::evidence::death::Executed;
 
@@ -72,6 +72,7 @@ programs! {
     PERL "Perl" ["perl"];
     RUBY "Ruby" ["ruby"];
     SERVER "nginx, redis, PostgreSQL" ["nginx" "redis-server" "postgres"];
+    POSTGRES "PostgreSQL" ["postgres"];
     MONGOD "mongod" ["mongod" "mongos"];
     WRAPPER "env, nice, nohup, chroot, stdbuf, timeout" ["env" "nice" "nohup" "chroot" "stdbuf" "timeout"];
     TIMEOUT "timeout" ["timeout"];
@@ -99,7 +100,7 @@ programs! {
 // systemd.exec(5). Most were also reproduced.
 rows! {
     SHELL [1] EXIT_ERROR Unknown "a shell ends with the status of its last command, under set -e of the first that fails" "";
-    SHELL [2] SHELL_SYNTAX_ERROR Possible "its script has a syntax error or misuses a builtin, or its last command ended with 2" "";
+    SHELL [2] SHELL_SYNTAX_ERROR Possible "its script has a syntax error or cannot be read, a builtin was misused, or its last command ended with 2" "";
     SHELL [126] COMMAND_NOT_EXECUTABLE_IN_SCRIPT Likely "a command of its script was found and could not be executed" "";
     SHELL [127] COMMAND_NOT_FOUND_IN_SCRIPT Likely "a command of its script, or what that command needs to start, was not found" "";
     BASH [254] RUNTIME_SPECIFIC Possible "it could not fork" "look at the limit on processes (pids.max, ulimit -u) and for processes that pile up";
@@ -135,7 +136,7 @@ rows! {
     DOTNET [150] RUNTIME_SPECIFIC Likely "the .NET framework version that it asks for is not installed" "use the runtime image of that version (aspnet and not runtime, if it asks for Microsoft.AspNetCore.App)";
     DOTNET [154] RUNTIME_SPECIFIC Likely "the .NET host did not find the application's DLL" "check WORKDIR and the name of the DLL in the command";
     DOTNET [129 130 132 133 135 136 138 139 140 141 142 144 146 148 149 151 152 156 159 160] RUNTIME_SPECIFIC Possible "the .NET host could not start the application" "read the line of the host in its output. dotnet/runtime has all codes in host-error-codes.md";
-    PHP [1] EXIT_ERROR Unknown "PHP's command line ends so where the script file is missing" "";
+    PHP [1] EXIT_ERROR Unknown "PHP ends so where its script calls exit(1), or is not there" "";
     PHP [255] STATUS_255 Likely "PHP met a fatal error, a parse error or an uncaught exception" "read \"PHP Fatal error\" in its output or error_log (display_errors and log_errors may both be off)";
     FPM [78] SYSEXITS Likely "its configuration is wrong" "php-fpm -t names file and line";
     FPM [64] USAGE_ERROR Likely "its arguments were refused" "";
@@ -143,6 +144,7 @@ rows! {
     PERL [255] STATUS_255 Likely "it died with a message, or did not compile" "read the last line of its output: it names file and line";
     RUBY [1] EXIT_ERROR Unknown "Ruby ends so after an uncaught exception or abort" "";
     SERVER [1] EXIT_ERROR Unknown "it ends so where it cannot start: configuration, port, rights, data directory" "";
+    POSTGRES [2] RUNTIME_SPECIFIC Likely "its data directory or its configuration file could not be read" "check -D and PGDATA, that the volume is mounted there, and that it belongs to the server's user";
     MONGOD [2] USAGE_ERROR Likely "an option, on the command line or in its configuration file, was not accepted" "";
     MONGOD [14] RUNTIME_SPECIFIC Likely "it met an error that it cannot recover from" "read the last lines of severity F in its log: disk, data files, memory";
     MONGOD [48] RUNTIME_SPECIFIC Likely "it could not listen on its address" "look for another process on that port, and check bindIp";
@@ -252,8 +254,7 @@ const MAIN_THREAD: &[u8] = b"MainThread";
 /// The name that the program that ended is to be matched on: of those that it had, the strongest that is in the table.
 /// The one place that decides it.
 pub(super) fn who(evidence: &Evidence) -> Option<(Source, &[u8])> {
-    let argv0 = evidence.command.program.as_slice();
-    let argv0 = argv0.rsplit(|byte| *byte == b'/').next().unwrap_or(argv0);
+    let argv0 = programs::base(&evidence.command.program);
     let comm = evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref());
     let file = evidence.executed.as_ref().and_then(Executed::name);
     // execve(2) sets the comm to the name of the file that it was given, which of a script is the script's.
@@ -263,6 +264,16 @@ pub(super) fn who(evidence: &Evidence) -> Option<(Source, &[u8])> {
         .into_iter()
         .filter_map(|(source, name)| Some((source, name?)))
         .find(|(_, name)| ROWS.iter().any(|row| row.who.is(name)))
+}
+
+/// The name under which the program ended, if that is not the one that it was started with: a script's `exec`, or an
+/// interpreter that took its own.
+pub(super) fn name_at_end(evidence: &Evidence) -> Option<String> {
+    let comm = evidence.zombie.as_ref()?.name.as_deref()?;
+    let argv0 = programs::base(&evidence.command.program);
+    // npm and others put their arguments behind their names.
+    let name = comm.split(u8::is_ascii_whitespace).next().filter(|name| !name.is_empty())?;
+    (comm != MAIN_THREAD && !programs::same(name, argv0)).then(|| wording::name(name))
 }
 
 /// A name without what says nothing: a login shell's dash, what a title adds behind a blank, a version.
@@ -284,6 +295,26 @@ impl Program {
     fn is(&self, name: &[u8]) -> bool {
         self.names.iter().any(|known| known.as_bytes() == plain(name))
     }
+}
+
+/// What a program prints before it aborts, and where, if that is known.
+pub(super) fn abort_message(evidence: &Evidence) -> Option<&'static str> {
+    let messages = [
+        (
+            &NODE,
+            "read the line \"FATAL ERROR\" in its output. If it speaks of the heap, that is V8's own limit, whatever the container's: raise it with NODE_OPTIONS=--max-old-space-size=MIB, or look for a leak",
+        ),
+        (
+            &JAVA,
+            "read the lines with # in its stdout, or hs_err_pid*.log in its working directory: they name the signal (a JVM that gets SIGSEGV aborts) and the library",
+        ),
+        (
+            &RUBY,
+            "read the line with [BUG] in its output: Ruby aborts so after a fault in itself or in a native extension",
+        ),
+    ];
+    let (_, name) = who(evidence)?;
+    messages.into_iter().find(|(program, _)| program.is(name)).map(|(_, message)| message)
 }
 
 /// Whether `name` is a shell's.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::case::{Case, program_label, survivors};
 use super::codes::{self, Source};
-use super::{Cause, Confidence, Diagnosis, programs, registry, wording};
+use super::{Cause, Confidence, Diagnosis, memory, programs, registry, why_not, wording};
 use crate::evidence::death::Executed;
 use crate::evidence::language::Language;
 use crate::evidence::process::Process;
@@ -91,6 +91,9 @@ pub(super) fn perl_errno(case: &Case<'_>) -> Option<Diagnosis> {
     Some(matched_on(case, diagnosis).next("read the last line of its output: die says what, and at which line"))
 }
 
+/// What shows that it is Go.
+pub(super) const GO_FILE: &str = "its file has the note that Go's linker writes";
+
 /// Exit 2 of a Go program, which ends so after a panic, and after a wrong flag. That it is Go stands in its file. The
 /// flags are read at the start: likely only for one that lived on, else possible.
 pub(super) fn go_panic(case: &Case<'_>) -> Option<Diagnosis> {
@@ -98,10 +101,7 @@ pub(super) fn go_panic(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code().filter(|code| *code == 2 && case.evidence.language == Some(Language::Go))?;
     let confidence = if case.evidence.duration >= STARTED { Likely } else { Possible };
     let means = "a panic or another fatal error of the Go runtime ended it";
-    Some(
-        by_itself(case, code, &registry::GO_PANIC, confidence, means)
-            .evidence("its file has the note that Go's linker writes"),
-    )
+    Some(by_itself(case, code, &registry::GO_PANIC, confidence, means).evidence(GO_FILE))
 }
 
 /// Exit 101 of a Rust program. That it has Rust in it stands in its file: likely.
@@ -117,7 +117,7 @@ pub(super) fn rust_panic(case: &Case<'_>) -> Option<Diagnosis> {
 /// own was killed. Programs use these numbers for themselves as well: else possible.
 pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
     let code = case.code()?;
-    let signal = Signo::new(i32::from(code) - 128).filter(|signal| ends(*signal))?;
+    let signal = Signo::new(i32::from(code) - 128).filter(|signal| signal.can_end())?;
     let (program, lifetime) = (case.program(), case.lifetime());
     let shell = codes::who(case.evidence).filter(|(_, name)| codes::is_shell(name));
     let confidence = if shell.is_some_and(|(source, _)| source != Source::Start) { Likely } else { Possible };
@@ -132,6 +132,9 @@ pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
     ));
     let diagnosis = if shell.is_some() { matched_on(case, diagnosis) } else { diagnosis };
     let hint = match signal {
+        Signo::KILL if memory::no_oom_kill(case).is_some() => {
+            ". For SIGKILL also look for kill -9, timeout -s KILL or a supervisor: no OOM kill was counted"
+        }
         Signo::KILL => {
             ". For SIGKILL also compare the memory limit with what it used: the OOM killer may have ended that command"
         }
@@ -142,21 +145,6 @@ pub(super) fn descendant_killed(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis
             .ruled_out(format!("{signal} ending {program} itself (it exited, it was not signalled)"))
             .next(format!("{}{hint}", registry::DESCENDANT_KILLED.next)),
-    )
-}
-
-/// Whether a process that does not handle `signal` ends by it (signal(7)).
-fn ends(signal: Signo) -> bool {
-    !matches!(
-        signal.raw(),
-        libc::SIGCHLD
-            | libc::SIGCONT
-            | libc::SIGURG
-            | libc::SIGWINCH
-            | libc::SIGSTOP
-            | libc::SIGTSTP
-            | libc::SIGTTIN
-            | libc::SIGTTOU
     )
 }
 
@@ -186,15 +174,45 @@ pub(super) fn other(case: &Case<'_>, code: u8) -> Diagnosis {
 fn without_reason(case: &Case<'_>, code: u8, more: &str) -> Diagnosis {
     let (program, lifetime) = (case.program(), case.lifetime());
     let verdict = format!("{program} exited with status {code} {lifetime}: rinit cannot see why, {more}");
-    exited(case, Diagnosis::new(&registry::EXIT_ERROR, Unknown, verdict))
-        .not_known(format!("what {code} means to {program}"))
+    let mut diagnosis = exited(case, Diagnosis::new(&registry::EXIT_ERROR, Unknown, verdict))
+        .not_known(format!("what {code} means to {program}"));
+    if case.evidence.tail.is_none() {
+        diagnosis.next.push_str(". With RINIT_TAIL=20 it stands here");
+    }
+    diagnosis
 }
 
 fn by_itself(case: &Case<'_>, code: u8, cause: &'static Cause, confidence: Confidence, means: &str) -> Diagnosis {
+    let inner = inner_failure(case, code);
+    let (confidence, means) = match &inner {
+        Some((name, inner)) => {
+            let weaker = if inner.confidence == Possible { Possible } else { confidence };
+            (weaker, format!("{name} could not be started: {}", inner.verdict))
+        }
+        None => (confidence, means.to_owned()),
+    };
     let (program, lifetime, hedge) = (case.program(), case.lifetime(), confidence.hedge());
     let verdict = format!("{program} exited with status {code} {lifetime}: {hedge}{means}");
-    exited(case, Diagnosis::new(cause, confidence, verdict))
-        .not_known(format!("whether {code} means that here, any program may exit with any number"))
+    let mut diagnosis = exited(case, Diagnosis::new(cause, confidence, verdict))
+        .not_known(format!("whether {code} means that here, any program may exit with any number"));
+    if let Some((_, inner)) = inner {
+        diagnosis.evidence.extend(inner.evidence);
+        diagnosis.not_known.extend(inner.not_known);
+        diagnosis.next = inner.next;
+    }
+    diagnosis
+}
+
+/// Why a command that the program was to run cannot be started, by what is on disk now: the command as it may be
+/// shown, and the reason. Nothing of one that the program has become: it was started. Nor where permission is what it
+/// lacks and another user was to run it.
+fn inner_failure(case: &Case<'_>, code: u8) -> Option<(String, Diagnosis)> {
+    let inside = case.evidence.inside.as_ref().filter(|_| matches!(code, 126 | 127))?;
+    let file = programs::base(&inside.name);
+    let comm = case.evidence.zombie.as_ref().and_then(|zombie| zombie.name.as_deref());
+    let has_run = comm.is_some_and(|comm| programs::same(comm, file));
+    let is_others = inside.other_user && inside.inspection.expected_errno() == Some(libc::EACCES);
+    (!has_run && !is_others && inside.inspection.explains(code)).then(|| why_not(&inside.name, &inside.inspection))?
 }
 
 fn exited(case: &Case<'_>, diagnosis: Diagnosis) -> Diagnosis {

@@ -6,32 +6,55 @@
 use std::time::Duration;
 
 use super::case::Case;
-use super::{Cause, Confidence, Diagnosis, registry, wording};
+use super::{Cause, Confidence, Diagnosis, codes, registry, wording};
 use crate::evidence::elf::Executable;
+use crate::evidence::limits::Limit;
 use crate::signals::Signo;
 use Confidence::{Likely, Possible};
 
 /// SIGSEGV or SIGBUS at once, and the executable ends before its program headers say. What the missing part would have
 /// been mapped for cannot be known: likely.
 pub(super) fn truncated_binary(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| matches!(*signal, Signo::SEGV | Signo::BUS) && at_once(case))?;
+    let file = case.evidence.elf.as_ref()?;
+    let end = file.elf.end.filter(|end| *end > file.size)?;
+    let (confidence, path) = (if_all_known(case, Likely), wording::name(&file.path));
+    let why = format!("{}its file is cut off", confidence.hedge());
+    let size = |bytes: u64| wording::count(bytes, "byte", "bytes");
+    Some(
+        not_passed_on(case, case.killed(signal, &registry::TRUNCATED_BINARY, confidence, &why), signal)
+            .evidence(format!("{path} has {}, its program headers need {}", size(file.size), size(end))),
+    )
+}
+
+/// Whether it can hardly have begun.
+fn at_once(case: &Case<'_>) -> bool {
     // Even where the machine is slow.
     const SOON: Duration = Duration::from_secs(1);
     const NEXT_TO_NOTHING: Duration = Duration::from_millis(50);
-    let signal = case.signal().filter(|signal| matches!(*signal, Signo::SEGV | Signo::BUS))?;
-    let file = case.evidence.elf.as_ref()?;
-    let end = file.elf.end.filter(|end| *end > file.size)?;
     let cpu = case.evidence.usage.map_or(Duration::ZERO, |usage| usage.user.saturating_add(usage.system));
-    if case.evidence.duration > SOON || cpu > NEXT_TO_NOTHING {
-        return None;
-    }
-    let (confidence, path) = (if_all_known(case, Likely), wording::name(&file.path));
-    let why = format!("{}its file is cut off", confidence.hedge());
-    let size = |bytes: u64| wording::count(bytes as usize, "byte", "bytes");
-    Some(
-        not_passed_on(case, case.killed(signal, &registry::TRUNCATED_BINARY, confidence, &why), signal)
-            .evidence(format!("{path} has {}, its program headers need {}", size(file.size), size(end)))
-            .next(format!("copy or download {path} again and compare its checksum, then rebuild the image")),
-    )
+    case.evidence.duration <= SOON && cpu <= NEXT_TO_NOTHING
+}
+
+/// SIGSEGV at once under a limit that leaves a program no room to be loaded: the kernel kills with it what it cannot load
+/// any more (fs/exec.c, `bprm_execve`). Some programs need no more than that: likely.
+pub(super) fn no_room_to_start(case: &Case<'_>) -> Option<Diagnosis> {
+    /// What ld.so and a C library need before main, and what no limit is set to on purpose.
+    const TOO_LITTLE: u64 = 64 << 10;
+    let signal = case.signal().filter(|signal| *signal == Signo::SEGV && at_once(case))?;
+    let limits = case.limits();
+    let too_little = |limit: Option<Limit>| limit?.soft.filter(|bytes| *bytes <= TOO_LITTLE);
+    let (what, bytes) = match (too_little(limits.stack), too_little(limits.address_space)) {
+        (Some(bytes), _) => ("stack (ulimit -s)", bytes),
+        (None, Some(bytes)) => ("address space (ulimit -v)", bytes),
+        (None, None) => return None,
+    };
+    let confidence = if_all_known(case, Likely);
+    let why = format!("{}its limit on {what}, {bytes} bytes, leaves no room to start", confidence.hedge());
+    let diagnosis = case.killed(signal, &registry::SEGFAULT, confidence, &why);
+    Some(not_passed_on(case, diagnosis, signal).next(
+        "raise that limit (ulimit counts KiB, docker run --ulimit bytes): find the script, image or service that set it",
+    ))
 }
 
 /// SIGBUS, and right after the death a tmpfs had no free block: the kernel raises it for a page that a full tmpfs cannot
@@ -81,6 +104,9 @@ pub(super) fn fault(case: &Case<'_>) -> Option<Diagnosis> {
         next = format!(
             "run the same program on a Debian base. Gone: musl (a thread's stack, or a native module built for glibc: rebuild it inside Alpine). Still there: its own bug, {next}"
         );
+    }
+    if let Some(message) = codes::abort_message(case.evidence).filter(|_| signal == Signo::ABRT) {
+        next = message.to_owned();
     }
     if signal == Signo::SEGV {
         diagnosis = diagnosis.not_known("the address, hence whether its stack overflowed");

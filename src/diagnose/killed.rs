@@ -35,21 +35,9 @@ pub(super) fn seccomp_killed(case: &Case<'_>) -> Option<Diagnosis> {
 pub(super) fn timer_expired(case: &Case<'_>) -> Option<Diagnosis> {
     let signal = case.signal().filter(|signal| matches!(*signal, Signo::ALRM | Signo::VTALRM | Signo::PROF))?;
     let confidence = if_all_known(case, if case.pending(signal) == Some(true) { Likely } else { Possible });
-    let next = match signal {
-        Signo::ALRM => {
-            "look for alarm() or setitimer() in the program, a time limit or a watchdog, and let it handle SIGALRM"
-        }
-        _ => {
-            "look for a profiler or a limit on CPU time that was set with setitimer(), perhaps by the program that started this one"
-        }
-    };
     let why = format!("{}a timer of its own ran out and nothing handled the signal", confidence.hedge());
     let diagnosis = case.killed(signal, &registry::TIMER_EXPIRED, confidence, &why);
-    Some(
-        not_passed_on(case, diagnosis, signal)
-            .not_known(format!("whether a process sent {signal} with kill"))
-            .next(next),
-    )
+    Some(not_passed_on(case, diagnosis, signal).not_known(format!("whether a process sent {signal} with kill")))
 }
 
 /// SIGXCPU, or SIGKILL at the hard limit.
@@ -97,7 +85,7 @@ pub(super) fn cpu_time_limit(case: &Case<'_>) -> Option<Diagnosis> {
     }
     let confidence = if_all_known(case, confidence);
     let which = if signal == Signo::KILL { "hard limit" } else { "limit" };
-    let of = seconds.map(|seconds| format!(" of {}", wording::count(seconds as usize, "second", "seconds")));
+    let of = seconds.map(|seconds| format!(" of {}", wording::count(seconds, "second", "seconds")));
     let why = format!("{}it used up its {which}{} on CPU time", confidence.hedge(), of.unwrap_or_default());
     let mut diagnosis = case.killed(signal, &registry::CPU_TIME_LIMIT, confidence, &why);
     if let (Some(used), Some(_)) = (used, seconds) {
@@ -106,9 +94,23 @@ pub(super) fn cpu_time_limit(case: &Case<'_>) -> Option<Diagnosis> {
     if confidence != Certain {
         diagnosis = diagnosis.not_known(format!("whether a process sent {signal} with kill"));
     }
-    Some(not_passed_on(case, diagnosis, signal).next(
-        "raise the limit (ulimit -t in seconds, docker run --ulimit cpu=...), or look for a loop that does not end",
-    ))
+    Some(not_passed_on(case, diagnosis, signal))
+}
+
+/// SIGKILL of timeout(1), which sends what `-s KILL` and `-k` ask for to its own process group, itself included. Anybody
+/// else can have sent it: likely.
+pub(super) fn timeout_killed(case: &Case<'_>) -> Option<Diagnosis> {
+    let signal = case.signal().filter(|signal| *signal == Signo::KILL)?;
+    let name = case.evidence.zombie.as_ref()?.name.as_deref()?;
+    if name != b"timeout" || case.delivered(signal).is_some() {
+        return None;
+    }
+    let confidence = if_all_known(case, Likely);
+    let why = format!("{}its own -s KILL or -k struck, for the time was up", confidence.hedge());
+    Some(
+        case.killed(signal, &registry::TIMEOUT_EXPIRED, confidence, &why)
+            .evidence("timeout sends that SIGKILL to its own process group, itself included"),
+    )
 }
 
 /// SIGXFSZ where there is a limit on file size: likely, any process can send it with kill. Without a limit the kernel
@@ -120,7 +122,7 @@ pub(super) fn file_size_limit(case: &Case<'_>) -> Option<Diagnosis> {
         limit => limit.and_then(|limit| limit.soft),
     };
     let confidence = if_all_known(case, Likely);
-    let limit = bytes.map(|bytes| format!(" of {}", wording::count(bytes as usize, "byte", "bytes")));
+    let limit = bytes.map(|bytes| format!(" of {}", wording::count(bytes, "byte", "bytes")));
     let why = format!("{}a file that it wrote grew past its limit{}", confidence.hedge(), limit.unwrap_or_default());
     let diagnosis = case.killed(signal, &registry::FILE_SIZE_LIMIT, confidence, &why);
     let diagnosis = match bytes {
@@ -142,26 +144,32 @@ pub(super) fn killed_by_unknown(case: &Case<'_>) -> Option<Diagnosis> {
         (None, _) => "by whom is not known, the OOM killer is one possibility",
     };
     let mut diagnosis = case.killed(signal, &registry::KILLED_BY_UNKNOWN, Unknown, why);
-    let (others, next) = match no_oom_kill {
-        Some(proof) => {
-            diagnosis = diagnosis.ruled_out(format!("OOM ({proof})"));
-            ("", "")
-        }
-        None => (
-            "the OOM killer, ",
-            "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise ",
-        ),
-    };
+    let others = if no_oom_kill.is_some() { "" } else { "the OOM killer, " };
+    if let Some(proof) = no_oom_kill {
+        diagnosis = diagnosis
+            .ruled_out(format!("OOM ({proof})"))
+            .next("look for kill -9, pkill or a watchdog in scripts, exec probes and preStop");
+    }
+    diagnosis.evidence.extend(memory::elsewhere(case));
     diagnosis.evidence.extend(memory::quality_of_service(case));
     if case.evidence.is_init {
         diagnosis = diagnosis.ruled_out(
             "the end of a grace period, docker kill and the like (they kill PID 1, and rinit is alive to write this)",
         );
     }
+    let at_the_start = if case.evidence.duration < Duration::from_secs(1) {
+        ". So soon after the start, a security agent on the host or an old kernel that could not load it are possible as well"
+    } else {
+        ""
+    };
+    // Unlimited, it strikes nobody.
+    let by_limit = match case.limits().cpu {
+        Some(Limit { hard: None, .. }) => "",
+        _ => ", or the hard limit on CPU time (ulimit -t)",
+    };
     Some(
         not_passed_on(case, diagnosis, signal)
-            .not_known(format!("the sender, the kernel does not record it: {others}a process in this container (exec sessions included) or on the host, or the hard limit on CPU time (ulimit -t)"))
-            .next(format!("{next}look for kill -9, pkill or a watchdog in scripts, exec probes and preStop")),
+            .not_known(format!("the sender, the kernel does not record it: {others}a process in this container (exec sessions included) or on the host{by_limit}{at_the_start}"))
     )
 }
 
@@ -179,7 +187,4 @@ pub(super) fn other(case: &Case<'_>, signal: Signo) -> Diagnosis {
     };
     not_passed_on(case, diagnosis, signal)
         .not_known("the sender: the program itself, another process of the container, or one on the host")
-        .next(format!(
-            "find out what sends {signal}, and let the program handle it or have it sent only once its handler is there"
-        ))
 }

@@ -16,6 +16,9 @@ use Confidence::{Certain, Likely, Possible};
 /// A look at the counters this long before the death is one shortly before it.
 const SHORTLY: Duration = Duration::from_secs(1);
 
+/// A program that lived this long was no victim of a kill that was counted soon after its start.
+const LATER: Duration = Duration::from_secs(1);
+
 /// Whose limit was reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reached {
@@ -69,6 +72,7 @@ pub(super) fn oom_killed(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis = diagnosis.evidence(format!("SIGKILL ended these as well: {}", victims(case)));
     }
     diagnosis.evidence.extend(tmpfs(memory));
+    diagnosis.evidence.extend(of_the_kernel(memory));
     if memory.swap_refused.is_some_and(|refused| refused > 0) {
         diagnosis = diagnosis.evidence("swap was full or at its limit");
     }
@@ -107,7 +111,7 @@ pub(super) fn other_was_oom_killed(case: &Case<'_>) -> Option<Diagnosis> {
         (Likely, _) => format!("most likely because {whom} was OOM-killed, {what}"),
         _ => format!("one possibility is that {whom} was OOM-killed, {what}"),
     };
-    let number = wording::count(usize::try_from(kills).unwrap_or(usize::MAX), "process was", "processes were");
+    let number = wording::count(kills, "process was", "processes were");
     let verdict = format!("{program} exited with status {code} {lifetime}: {explains}");
     let mut diagnosis = Diagnosis::new(&registry::OOM_OF_OTHER_PROCESS, confidence, verdict)
         .evidence(format!("{} ({number} OOM-killed)", counters(memory)))
@@ -117,6 +121,7 @@ pub(super) fn other_was_oom_killed(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis = diagnosis.evidence(format!("SIGKILL ended these orphans: {}", victims(case)));
     }
     diagnosis.evidence.extend(tmpfs(memory));
+    diagnosis.evidence.extend(of_the_kernel(memory));
     if case.evidence.killed.count != kills {
         diagnosis = diagnosis.not_known("which process it was, if its output does not say");
     }
@@ -138,8 +143,35 @@ pub(super) fn no_oom_kill(case: &Case<'_>) -> Option<String> {
             None => counter,
         });
     }
-    let none = case.evidence.killer.on_machine == Some(0);
-    none.then(|| "the kernel counts no OOM kill since the machine booted".to_owned())
+    match kills_on_machine(case) {
+        _ if case.evidence.killer.on_machine == Some(0) => {
+            Some("the kernel counts no OOM kill since the machine booted".to_owned())
+        }
+        // The kernel counts, then kills: a victim of before would not have lived on.
+        Some((before, now)) if before == now && case.evidence.duration >= LATER => {
+            Some("the kernel counted no OOM kill on the whole machine while it ran".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The counter of the whole machine, limits of containers included, soon after the start and at the end.
+fn kills_on_machine(case: &Case<'_>) -> Option<(u64, u64)> {
+    let killer = &case.evidence.killer;
+    killer.on_machine_before.zip(killer.on_machine)
+}
+
+/// That OOM kills were counted on the machine while the program ran. Whose they were, the counter does not say.
+pub(super) fn elsewhere(case: &Case<'_>) -> Option<String> {
+    let (before, now) = kills_on_machine(case).filter(|(before, now)| now > before)?;
+    let whose = if no_oom_kill(case).is_some() {
+        "not in this container: another one at its limit, or a node short of memory"
+    } else {
+        "here, in another container or for lack of memory on the node"
+    };
+    Some(format!(
+        "the OOM killer struck on this machine while it ran (/proc/vmstat oom_kill {before} -> {now}), {whose}"
+    ))
 }
 
 /// Side facts, whatever the cause is.
@@ -181,7 +213,7 @@ pub(super) fn complete(case: &Case<'_>, diagnosis: &mut Diagnosis) {
 }
 
 fn killed_meanwhile(case: &Case<'_>, memory: &Memory, kills: u64) -> Note {
-    let number = wording::count(usize::try_from(kills).unwrap_or(usize::MAX), "process", "processes");
+    let number = wording::count(kills, "process", "processes");
     let place = container(case);
     let whom = match case.evidence.killed.count {
         0 => String::new(),
@@ -219,7 +251,7 @@ fn fresh_kills(memory: &Memory) -> Option<u64> {
 /// The proof of [`oom_killed`] but for the limit.
 fn is_the_victim(case: &Case<'_>, memory: &Memory) -> bool {
     let evidence = case.evidence;
-    let children_are_seen = evidence.faults_of_children == Some(0)
+    let children_are_seen = case.death().and_then(|death| death.faults_of_children) == Some(0)
         && evidence.zombie.as_ref().and_then(|zombie| zombie.ignored).is_some_and(|set| !set.contains(Signo::CHLD));
     let one_event = memory.unmoved_until.is_some_and(|until| evidence.duration.saturating_sub(until) <= SHORTLY);
     evidence.is_init
@@ -300,15 +332,19 @@ fn counters(memory: &Memory) -> String {
 }
 
 /// `peak 210 of 512 MiB`
-fn usage(memory: &Memory) -> Option<String> {
-    let peak = memory.peak?;
-    let above = memory.limit.map_or("", |limit| if limit.level == 0 { "" } else { " (a limit above the container)" });
-    Some(match memory.limit.map(|limit| limit.bytes) {
-        Some(Some(limit)) if peak.min(limit) >= 10 << 20 => format!("peak {} of {}{above}", peak >> 20, bytes(limit)),
-        Some(Some(limit)) => format!("peak {} of {}{above}", bytes(peak), bytes(limit)),
-        Some(None) => format!("peak {}, no limit", bytes(peak)),
-        None => format!("peak {}", bytes(peak)),
-    })
+pub(super) fn usage(memory: &Memory) -> Option<String> {
+    Some(format!("peak {}", of_limit(memory.peak?, memory.limit.map(|limit| (limit.bytes, limit.level)))))
+}
+
+/// `210 of 512 MiB`: what is used, of a limit so many levels above the container, if it is known.
+pub(super) fn of_limit(used: u64, limit: Option<(Option<u64>, usize)>) -> String {
+    let above = limit.map_or("", |(_, level)| if level == 0 { "" } else { " (a limit above the container)" });
+    match limit.map(|(limit, _)| limit) {
+        Some(Some(limit)) if used.min(limit) >= 10 << 20 => format!("{} of {}{above}", used >> 20, bytes(limit)),
+        Some(Some(limit)) => format!("{} of {}{above}", bytes(used), bytes(limit)),
+        Some(None) => format!("{}, no limit", bytes(used)),
+        None => bytes(used),
+    }
 }
 
 /// v1: a limit that rules here, but is not in sight.
@@ -326,6 +362,13 @@ fn tmpfs(memory: &Memory) -> Option<String> {
         "{} of the limit is tmpfs or shared memory (/dev/shm, an emptyDir with medium Memory), which no kill frees",
         bytes(shared)
     ))
+}
+
+/// What is charged to the container and belongs to no process. What a process had of it went with its end.
+fn of_the_kernel(memory: &Memory) -> Option<String> {
+    let limit = memory.limit?.bytes?;
+    let kernel = memory.kernel.filter(|kernel| *kernel >= limit / 2)?;
+    Some(format!("{} of the limit is the kernel's own memory (sockets, directory entries and the like)", bytes(kernel)))
 }
 
 /// Only Kubernetes sets these numbers to these ends (pkg/kubelet/qos/policy.go).
@@ -367,6 +410,6 @@ fn container(case: &Case<'_>) -> &'static str {
     if case.evidence.is_init { "container" } else { "cgroup" }
 }
 
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     wording::kib(bytes / 1024)
 }

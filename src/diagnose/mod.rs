@@ -6,12 +6,17 @@ mod case;
 pub mod codes;
 mod exited;
 mod faults;
+pub mod inside;
 mod killed;
+mod last_words;
 mod memory;
 mod not_started;
+mod not_stopped;
 mod programs;
+mod provisional;
 pub mod registry;
 mod stopped;
+pub mod tail;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod wording;
@@ -21,6 +26,8 @@ use crate::evidence::{Command, Evidence};
 use crate::outcome::{Outcome, Stage, StartError};
 use case::Case;
 pub use case::{program_label, public_part, survivors, went_well};
+pub use last_words::{adds_nothing, claim};
+pub use provisional::{OUTCOME as KILLED_WITH_RINIT, provisional};
 
 /// How far the evidence carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,8 +185,9 @@ type Rule = fn(&Case<'_>) -> Option<Diagnosis>;
 
 /// The order of reasoning, after those of [`not_started`]: the first rule that finds its cause is believed.
 const RULES: &[Rule] = &[
-    // Signalled. What seccomp did is written in the zombie; what was asked for outranks what usually raises a signal.
+    // Signalled. What seccomp did is written in the zombie; what rinit did it knows; what was asked for outranks what usually raises a signal.
     killed::seccomp_killed,
+    not_stopped::killed_after_stop_timeout,
     stopped::from_terminal,
     stopped::terminated_by_process,
     stopped::shell_kept_signal,
@@ -188,7 +196,9 @@ const RULES: &[Rule] = &[
     stopped::interrupted,
     stopped::hangup,
     faults::truncated_binary,
+    faults::no_room_to_start,
     faults::shm_full,
+    last_words::last_words,
     faults::fault,
     faults::bad_system_call,
     faults::broken_pipe,
@@ -196,6 +206,7 @@ const RULES: &[Rule] = &[
     killed::cpu_time_limit,
     killed::file_size_limit,
     memory::oom_killed,
+    killed::timeout_killed,
     killed::killed_by_unknown,
     // Exited.
     stopped::by_own_code,
@@ -204,6 +215,7 @@ const RULES: &[Rule] = &[
     memory::other_was_oom_killed,
     exited::daemonised,
     exited::completed,
+    last_words::last_words,
     exited::known_code,
     exited::go_panic,
     exited::rust_panic,
@@ -212,21 +224,24 @@ const RULES: &[Rule] = &[
     exited::conventional_code,
 ];
 
-/// Why a command that somebody in the container started (a shell that ended with 126 or 127) cannot have run: what rinit
-/// would say, had it started it. `None` if what was seen lets it run, and where no rule knows why not.
+/// Why a command that somebody in the container started (a shell that ended with 126 or 127) cannot have run. The
+/// verdict is a clause that can follow `NAME could not be started: `, without a hedge, and NAME comes with it as it may be
+/// shown. `None` if what was seen lets it run, and where no rule knows why not.
 #[must_use]
-pub fn why_not(name: &[u8], inspection: Inspection) -> Option<Diagnosis> {
+pub fn why_not(name: &[u8], inspection: &Inspection) -> Option<(String, Diagnosis)> {
     let outcome = Outcome::NotStarted(StartError { stage: Stage::Exec, errno: inspection.expected_errno()? });
     let command = Command { program: name.to_vec(), ..Command::default() };
-    let evidence = Evidence { command, inspection: Some(inspection), ..Evidence::default() };
-    let case = Case { outcome: &outcome, evidence: &evidence };
-    not_started::RULES.iter().find_map(|rule| rule(&case))
+    let evidence = Evidence { command, inspection: Some(inspection.clone()), ..Evidence::default() };
+    let case = Case { outcome: &outcome, evidence: &evidence, signature: None, is_inner: true };
+    let mut diagnosis = not_started::RULES.iter().find_map(|rule| rule(&case))?;
+    not_started::leave_out_own_call(&case, &mut diagnosis);
+    Some((case.program(), diagnosis))
 }
 
 /// Finds the cause.
 #[must_use]
 pub fn diagnose(outcome: &Outcome, evidence: &Evidence) -> Diagnosis {
-    let case = Case { outcome, evidence };
+    let case = Case { outcome, evidence, signature: last_words::signature(outcome, evidence), is_inner: false };
     let mut diagnosis =
         not_started::RULES.iter().chain(RULES).find_map(|rule| rule(&case)).unwrap_or_else(|| match *outcome {
             Outcome::NotStarted(error) => not_started::other(&case, error),

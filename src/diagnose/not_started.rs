@@ -11,6 +11,7 @@ use super::{Cause, Confidence, Diagnosis, Rule, registry, wording};
 use crate::evidence::files::{Candidate, FileFacts, Inspection, Role, Target};
 use crate::outcome::{Stage, StartError};
 use Confidence::{Certain, Likely, Unknown};
+pub(super) use name::SHELL_WORDS;
 
 /// In the order of reasoning.
 pub(super) const RULES: &[Rule] = &[
@@ -63,7 +64,7 @@ pub(super) fn other(case: &Case<'_>, error: StartError) -> Diagnosis {
     }
     match (error.stage, hint(error.errno)) {
         (Stage::Exec, Some(hint)) => diagnosis.next(hint),
-        (Stage::Exec, None) => diagnosis.next("execve(2) lists what this error can mean. Start the program by hand in the same image to see more"),
+        (Stage::Exec, None) => diagnosis,
         _ => diagnosis.next("this is the container's environment, not the program: look at its limits (ulimit -a) and its seccomp profile"),
     }
 }
@@ -89,8 +90,23 @@ fn hint(errno: i32) -> Option<&'static str> {
 
 /// A diagnosis whose first line says that the program did not start.
 fn failed(case: &Case<'_>, cause: &'static Cause, confidence: Confidence, what: &str) -> Diagnosis {
-    Diagnosis::new(cause, confidence, format!("cannot start {}: {what} ({})", case.program(), case.status()))
+    let verdict = if case.is_inner {
+        // Whoever tells it has a hedge of its own.
+        what.replacen(confidence.hedge(), "", 1)
+    } else {
+        format!("cannot start {}: {what} ({})", case.program(), case.status())
+    };
+    Diagnosis::new(cause, confidence, verdict)
 }
+
+/// Takes out what is only true where rinit itself called execve(2).
+pub(super) fn leave_out_own_call(case: &Case<'_>, diagnosis: &mut Diagnosis) {
+    let given = case.exec_errno().and_then(|errno| gave(case, errno));
+    diagnosis.evidence.retain(|fact| Some(fact) != given.as_ref() && fact != NOTHING_RUN);
+}
+
+/// That the program, a script perhaps, has not begun.
+const NOTHING_RUN: &str = "nothing was run";
 
 /// `fork gave EAGAIN (...)`.
 fn call(error: StartError) -> String {
@@ -165,7 +181,7 @@ fn file_name(case: &Case<'_>) -> String {
 }
 
 fn bytes(size: u64) -> String {
-    wording::count(usize::try_from(size).unwrap_or(usize::MAX), "byte", "bytes")
+    wording::count(size, "byte", "bytes")
 }
 
 /// A file that execve(2) opened for the program: what it is for, and what named it.

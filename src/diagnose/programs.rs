@@ -43,6 +43,11 @@ const DAEMONS: [(&str, &str); 29] = [
 /// Bytes of a comm (`TASK_COMM_LEN` without its end).
 const COMM: usize = 15;
 
+/// What stands behind the last slash.
+pub(super) fn base(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
 /// Whether `name` is a shell's.
 pub(super) fn is_shell(name: &[u8]) -> bool {
     SHELLS.contains(&name)

@@ -19,7 +19,7 @@ causes! {
     // Not started.
     FD_LIMIT "fd-limit" Limit "no file descriptor was free"
         "EMFILE or ENFILE from the call that failed: nothing else gives them"
-        "raise the limit on open files (ulimit -n, docker run --ulimit nofile, for the whole system fs.file-max), and see what holds so many open";
+        "raise the limit on open files (ulimit -n, docker run --ulimit nofile, for ENFILE fs.file-max on the node), and see what holds so many open";
     PROCESS_LIMIT "process-limit" Limit "a limit on processes was reached"
         "EAGAIN from fork or execve, which does not say which limit: likely. Certain if the container's pids.current was at pids.max right after fork failed"
         "look for processes or zombies that pile up, then raise the limit (docker run --pids-limit, podPidsLimit of the kubelet, ulimit -u)";
@@ -52,7 +52,7 @@ causes! {
         "install the interpreter in the image (in the stage that is shipped), or name one in the first line that is there";
     LOADER_MISSING "loader-missing" Image "the dynamic loader of a program does not exist"
         "ENOENT for an ELF file. Certain if the loader that it names was looked for and is absent"
-        "install the C library that it was built for, build it in the image that it runs in, or link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static)";
+        "install the C library that it was built for (on amd64 a 32-bit one: libc6-i386), build it in the image that it runs in, or link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static)";
     IS_A_DIRECTORY "is-a-directory" Config "the program's path is a directory"
         "EACCES, and a directory is there. Certain if nothing else was found that could be meant"
         "name the program in it, or correct the path. A subPath or a file that does not exist on the host becomes an empty directory when it is mounted";
@@ -103,7 +103,7 @@ causes! {
         "make #!/bin/sh (or #!/usr/bin/env python3 and the like) its very first line, or start it as: sh FILE. A shell would have guessed, the kernel does not";
     SHEBANG_NOT_FIRST "shebang-not-first" Image "something stands before the #! of a script"
         "ENOEXEC. Certain if #! stands in the file, but not in its first two bytes"
-        "delete what stands before #!: it must be the first two bytes of the file (save as UTF-8 without BOM, no empty line, no comment above it)";
+        "move the #! line to the very top: it must be the first two bytes of the file (save as UTF-8 without BOM, no empty line, no comment above it)";
     NOT_A_PROGRAM "not-a-program" Image "the file is no program that this kernel can run"
         "ENOEXEC. Certain if the content was seen to be no program. Likely for ELF whose header looks right, and where nothing could be read"
         "look at it with: file PROGRAM, or head -c 64 PROGRAM. For another architecture: docker build --platform. A script needs #!/bin/sh or the like as its very first bytes";
@@ -114,6 +114,9 @@ causes! {
     SECCOMP_KILLED "seccomp-killed" Platform "seccomp killed it for a system call"
         "Seccomp: 3 in the status of the dead process. Certain with a SIGSYS that rinit did not pass on"
         "find it in the host's audit log (type=1326), then allow it in the seccomp profile, or change the program's own sandbox. The default profiles of Docker and Kubernetes refuse calls, they do not kill";
+    KILLED_AFTER_STOP_TIMEOUT "killed-after-stop-timeout" App "asked to stop, it did not in time, and rinit killed it"
+        "rinit's own SIGKILL after --stop-timeout, then death by it, or rinit's leave where that did not end it. Certain if the program lived right before, with no other SIGKILL on its way"
+        "let the program stop when it is asked to, or give it more time: --stop-timeout, and a grace period of the platform that is longer still";
     SHELL_KEPT_SIGNAL "shell-kept-signal" Config "a shell took the signal, the program behind it did not get it"
         "a shell or the like with a child got the signal and died of it, the child did not get it. Certain if it had no handler, the signal was left pending and the end came at once"
         "start the program with exec in the script, or give it as CMD in exec form, or pass signals to the whole group: -g (RINIT_GROUP=1)";
@@ -122,7 +125,7 @@ causes! {
         "nothing, if the key was meant for it";
     HANGUP "hangup" Request "its terminal went away"
         "SIGHUP that the terminal sent, then death by it: likely. Death alone: possible"
-        "if it was started with a terminal (-t), start it without one, or let it handle SIGHUP";
+        "with a terminal (-t): start it without one, or let it handle SIGHUP. Without: look for what sends SIGHUP (a reload, log rotation)";
     TERMINATED_FROM_INSIDE "terminated-from-inside" Request "SIGTERM that no request from outside explains"
         "death by SIGTERM from a process of this container, or by one that rinit never passed on: likely"
         "look for kill, pkill or a supervisor in scripts, exec probes and preStop hooks";
@@ -169,7 +172,7 @@ causes! {
         "look for alarm(), setitimer(), a profiler or a watchdog in the program, or in the one that started it, and let it handle the signal";
     CPU_TIME_LIMIT "cpu-time-limit" Limit "the limit on CPU time was reached"
         "death by SIGXCPU, or the limit in /proc/PID/limits against the CPU time that was used. Certain if that time is not below it"
-        "compare the limit (ulimit -t, in seconds) with the CPU time that it used, then raise it or look for a loop that does not end";
+        "raise the limit (ulimit -t in seconds, docker run --ulimit cpu=...), or look for a loop that does not end";
     FILE_SIZE_LIMIT "file-size-limit" Limit "the limit on file size was reached"
         "death by SIGXFSZ that rinit did not pass on: likely"
         "raise the limit on file size (ulimit -f, docker run --ulimit fsize=...), or look for the file that grew: a log, a dump, a database";
@@ -182,9 +185,25 @@ causes! {
     KILLED_BY_UNKNOWN "killed-by-unknown" Unknown "SIGKILL from a sender that cannot be seen"
         "death by SIGKILL that rinit did not send. The kernel does not record the sender"
         "Reason OOMKilled in kubectl describe pod, OOMKilled true in docker inspect, or \"Killed process\" in the node's kernel log point to memory: raise the limit or lower the use. Otherwise look for kill -9, pkill or a watchdog in scripts, exec probes and preStop";
+    KILLED_WITHOUT_REPORT "killed-without-report" Unknown "rinit was killed before the program ended"
+        "a report that was written while the program ran is still there: rinit got no chance to write another one. Who killed it cannot be seen from inside"
+        "Reason OOMKilled: compare limits.memory with the peak in your metrics, then the pod and the node. Reason Error: kubectl describe node (reboot, MemoryPressure), the node's kernel log, docker or crictl kill, systemd-oomd, security agents";
     UNHANDLED_SIGNAL "unhandled-signal" App "a signal came that it does not handle"
         "death by a signal that no other rule explains: likely"
         "find out what sends the signal, and let the program handle it or have it sent only once its handler is there";
+    // Asked to stop, and still there.
+    SIGNAL_IGNORED "signal-ignored" App "it was asked to stop and ignored the signal"
+        "a request to stop was passed on, the program ignored that signal then (SigIgn) and ran on: likely"
+        "remove what ignores the signal (trap '' in a script, nohup, SIG_IGN), or have another one sent: STOPSIGNAL, --rewrite";
+    SIGNAL_BLOCKED "signal-blocked" App "it was asked to stop and blocked the signal"
+        "a request to stop was passed on, the signal was blocked and still pending later, and the program ran on: likely"
+        "find out what blocks the signal (a mask that was inherited from a launcher, sigprocmask in the program), or have another one sent: STOPSIGNAL, --rewrite";
+    PROCESS_FROZEN "process-frozen" Platform "it was asked to stop while it was stopped by a signal or a debugger"
+        "a request to stop was passed on, all threads were stopped then, and the program ran on: likely"
+        "find out what stopped it (SIGSTOP, a debugger, Ctrl-Z): a stopped process takes no signal but SIGKILL until SIGCONT";
+    STOP_TOO_SLOW "stop-too-slow" App "it was asked to stop and took too long"
+        "a request to stop was passed on, and the program ran on. Likely if it had a handler for the signal, else possible"
+        "raise the grace period (terminationGracePeriodSeconds, docker stop -t), or find out what takes so long";
     // Exited.
     STOPPED_CLEANLY "stopped-cleanly" Request "it was asked to stop and ended with status 0"
         "a request to stop was passed on, exit 0 followed: likely"
@@ -201,6 +220,96 @@ causes! {
     COMPLETED "completed" App "it ended with status 0, not asked to stop through rinit"
         "exit 0. Certain if no signal came through rinit"
         "nothing, for a Job. If it restarts for ever: a Deployment, or docker run --restart=always, restarts whatever ends, so keep a server in the foreground (no daemon mode, no \"&\")";
+    // From the tail (--tail): what its last lines say. That they say it is certain only where they are a runtime's own last
+    // words and fit the end.
+    MISSING_MODULE "missing-module" Image "a module or package that it needs is not installed"
+        "the runtime's own words, and the code that follows them: certain. The same words in a log: likely"
+        "install it in the image, in the stage that is shipped (requirements.txt, package.json without the dev group, Gemfile, composer install), and check the module path (PYTHONPATH, NODE_PATH, WORKDIR)";
+    MISSING_SHARED_LIBRARY "missing-shared-library" Image "a shared library that it needs was not found"
+        "the loader's own words and the code that follows them: certain. The same words of another program: likely"
+        "install the package that has the library, in the stage that is shipped (ldd FILE lists what is missing), or point LD_LIBRARY_PATH to it";
+    LIBRARY_INCOMPATIBLE "library-incompatible" Image "a library does not fit the program that loads it"
+        "the loader's or the runtime's own words, and the code that follows them: certain. In a log: likely"
+        "build the program in the image that it runs in: a newer glibc than the image's, a library built for glibc in an Alpine image, or native modules copied from another machine give this";
+    WRONG_RUNTIME_VERSION "wrong-runtime-version" Image "the installed runtime is not the one that the program needs"
+        "the runtime's own words, and the code that follows them: certain. In a log: likely"
+        "use the base image with the version that the program was built for, or build it for the one in the image";
+    SYNTAX_ERROR "syntax-error" App "its code could not be read: a syntax error"
+        "the interpreter's own words, and the code that follows them: certain"
+        "correct the line that is named. Code for a newer version of the language, and files that are no code at all, fail like this as well";
+    ENV_VARIABLE_MISSING "env-variable-missing" Config "an environment variable that it needs is not set"
+        "a line that says so, or a failed look-up of a name in capitals: likely. The shell's own words on an unset variable: certain"
+        "set it with env or envFrom (docker run -e NAME=VALUE), or correct the name. Keys of a ConfigMap or Secret marked optional are left out in silence";
+    CONFIGURATION_ERROR "configuration-error" Config "its configuration is wrong"
+        "the server's or the framework's own words on its configuration, and a failure at the start: certain. In a log: likely"
+        "correct the setting or the file that the line names, then test it in the same image (nginx -t, redis-server FILE, php-fpm -t)";
+    AUTHENTICATION_FAILED "authentication-failed" Config "a server refused its name or password"
+        "a line that quotes the server's refusal: likely. Uncaught by the runtime: certain"
+        "compare user and password (a Secret, with a newline at its end or encoded twice) with what the server has. A database image takes its password from the environment only while its volume is empty";
+    ADDRESS_IN_USE "address-in-use" Config "the address that it wants to listen on is in use"
+        "EADDRINUSE in its last words: certain as an uncaught error or a server's own words. In a log: likely"
+        "give one of the two another port. All containers of a pod share one port space, and with the host's network its programs share it too";
+    CONNECTION_REFUSED "connection-refused" Platform "a server that it needs refused the connection"
+        "ECONNREFUSED in its last words: certain as an uncaught error. In a log: likely"
+        "check that something listens there: localhost means this container (in a pod, this pod) itself. If the server only comes up later, retry in the program";
+    CONNECTION_TIMED_OUT "connection-timed-out" Platform "a server that it needs did not answer in time"
+        "ETIMEDOUT or EHOSTUNREACH in its last words: certain as an uncaught error. In a log: likely"
+        "check address and port, and what drops packets on the way: a NetworkPolicy, a firewall, a security group";
+    NAME_RESOLUTION "name-resolution" Platform "a host name was not resolved"
+        "the resolver's words in its last lines: certain as an uncaught error. In a log: likely"
+        "check the name, its namespace and /etc/resolv.conf (getent hosts NAME). In Compose and Docker a name is known only on the same user-defined network, and only while its container runs";
+    CERTIFICATE_REJECTED "certificate-rejected" Config "a TLS certificate was not accepted"
+        "the TLS library's words in its last lines: certain as an uncaught error. In a log: likely"
+        "install ca-certificates in the image, add a private CA, renew an expired certificate, or correct the host name or the clock";
+    DISK_FULL "disk-full" Limit "no space was left on a device"
+        "ENOSPC in its last words: certain as an uncaught error. In a log: likely"
+        "look for the full file system, or for its inodes: df, df -i. Free or enlarge it (volume size, emptyDir sizeLimit, --shm-size)";
+    READ_ONLY_FILESYSTEM "read-only-filesystem" Config "it tried to write to a read-only file system"
+        "EROFS in its last words: certain as an uncaught error. In a log: likely"
+        "mount a volume or tmpfs where it has to write (emptyDir, docker run --tmpfs), or take readOnlyRootFilesystem or :ro away";
+    PERMISSION_DENIED "permission-denied" Config "it was not permitted to do what it tried"
+        "EACCES or EPERM in its last words: certain as an uncaught error. In a log: likely"
+        "compare owner and mode of the file with the user that it runs as (COPY --chown, fsGroup), or grant the capability that it needs";
+    FILE_MISSING "file-missing" Image "a file that it needs does not exist"
+        "ENOENT in its last words: certain as an uncaught error. In a log: likely"
+        "correct the path, COPY the file, or mount it: a relative path starts at WORKDIR. A subPath that does not exist becomes an empty directory";
+    TOO_MANY_OPEN_FILES "too-many-open-files" Limit "a limit on open files was reached"
+        "EMFILE or ENFILE in its last words: certain as an uncaught error. In a log: likely"
+        "look for what it does not close, then raise the limit (ulimit -n, docker run --ulimit nofile)";
+    THREAD_LIMIT "thread-limit" Limit "it could not create a thread or process"
+        "the runtime's own words on a refused thread or fork: certain. In a log: likely"
+        "look for threads or processes that pile up, then raise the limit (docker run --pids-limit, podPidsLimit of the kubelet, ulimit -u). More memory or heap does not help";
+    ALLOCATION_FAILED "allocation-failed" Limit "memory that it asked for was refused"
+        "ENOMEM, std::bad_alloc or the like in its last words: certain as the runtime's own. In a log: likely"
+        "look for one allocation that is too large, and for what refuses it: ulimit -v, vm.overcommit_memory, vm.max_map_count. The container's memory limit kills, it refuses little";
+    RUNTIME_HEAP_LIMIT "runtime-heap-limit" Limit "the runtime's own heap limit was reached"
+        "the runtime's own words on its heap, and the end that follows them: certain. In a log: likely"
+        "raise the runtime's limit, below the container's (-XX:MaxRAMPercentage, NODE_OPTIONS=--max-old-space-size=MIB, memory_limit, DOTNET_GCHeapHardLimit), or look for a leak";
+    STACK_OVERFLOW "stack-overflow" App "its stack overflowed: a recursion without an end"
+        "the runtime's own words, and the end that follows them: certain. In a log: likely"
+        "look for the recursion that does not end: the repeated frames of its trace name it. Where the depth is meant, enlarge the stack (ulimit -s, -Xss, --stack-size)";
+    ASSERTION_FAILED "assertion-failed" App "an assertion in it failed"
+        "the assertion's own words, and the end that follows them: certain. In a log: likely"
+        "the line names file, line and condition: something that its authors took for impossible has happened. Look it up in its issues, or give it a debugger";
+    HEAP_CORRUPTION "heap-corruption" App "it damaged its own memory, and a check found out"
+        "the words of the C library's or a sanitizer's check, and the end that follows them: certain"
+        "run it under AddressSanitizer or valgrind: the write that did the damage happened earlier. After an upgrade of a library, rebuild what was built against it";
+    DEADLOCK "deadlock" App "all of it waited for what never came"
+        "the runtime's own words: certain"
+        "look at what each thread (goroutine, promise) waits for: a lock taken twice, a channel or connection that nobody serves";
+    INCOMPATIBLE_DATA "incompatible-data" Config "its data were written by another version, or are damaged"
+        "the server's own words on its data, and a failure at the start: certain. In a log: likely"
+        "start the version that wrote them and upgrade as its manual says (pg_upgrade, dump and restore), or restore a backup. Deleting the volume deletes the data";
+    STALE_PID_FILE "stale-pid-file" Config "a pid or lock file says that it is running already"
+        "the program's own words on the file, and the end that follows them: certain. In a log: likely"
+        "delete the file before the start (rm -f FILE in the entrypoint), or keep it on a tmpfs: a restarted container still has what the killed one left";
+    UNKNOWN_USER "unknown-user" Config "the user that it runs as, or wants, has no entry in /etc/passwd"
+        "the words of a failed look-up: certain as the program's last, else likely"
+        "add the user in the image (adduser, useradd), or run as one that it has (USER, runAsUser). Some programs need only HOME and a name in the environment";
+    UNCAUGHT_EXCEPTION "uncaught-exception" App "an exception that nothing handled ended it"
+        "the runtime's own report of an uncaught exception, and the end that follows it: certain. In a log: likely"
+        "read the exception and the place that raised it. The whole trace stands in its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER";
+    // By the code alone.
     RUNTIME_SPECIFIC "runtime-specific" App "its status has a meaning of its own in that program"
         "exit with a code that the program of that name is documented to use: likely. Its argv[0] alone: possible"
         "read the end of its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER";
@@ -211,22 +320,22 @@ causes! {
         "exit 2 of a shell, which its last command can have returned as well: possible"
         "bash -n SCRIPT, or sh -n, reads it without running it. A script for bash fails under sh ([[, arrays, pipefail), Windows line ends fail everywhere, dash gives 2 for an unset variable under set -u, and a binary for another architecture that a shell reads as a script gives 2 as well";
     GO_PANIC "go-panic" App "a Go program panicked"
-        "exit 2 of a file that Go's linker made. Likely if it lived for some seconds, since a wrong flag is 2 too"
+        "its trace on stderr (--tail) and exit 2: certain. Exit 2 of a file that Go's linker made: likely if it lived for some seconds, since a wrong flag is 2 too"
         "read its output from \"panic:\" or \"fatal error:\" on: reason and stack follow. After SIGQUIT Go also ends so, with all stacks. GOTRACEBACK=all shows every goroutine";
     RUST_PANIC "rust-panic" App "a Rust program panicked"
-        "exit 101 of a file with Rust's standard library in it: likely. 101 alone: possible"
+        "the main thread's panic on stderr (--tail) and its end: certain. Exit 101 of a file with Rust's standard library in it: likely. 101 alone: possible"
         "read the line \"panicked at\" in its output: it names file and line. RUST_BACKTRACE=1 adds the way there";
     COMMAND_NOT_FOUND_IN_SCRIPT "command-not-found-in-script" Image "a command that it was to run was not found"
-        "exit 127 of a shell or a wrapper: likely. Of any other program: possible"
+        "exit 127 of a shell or a wrapper: likely, with its own words on stderr (--tail) certain. Of any other program: possible"
         "read the line with \"not found\" or \"No such file\" in its output. Check spelling and PATH, install what is missing, look at the first line of scripts (interpreter, Windows line ends) and at the libraries of binaries (ldd FILE). bash -c under set -u gives 127 for an unset variable as well";
     COMMAND_NOT_EXECUTABLE_IN_SCRIPT "command-not-executable-in-script" Image "a command that it was to run could not be executed"
-        "exit 126 of a shell or a wrapper: likely. Of any other program: possible"
+        "exit 126 of a shell or a wrapper: likely, with its own words on stderr (--tail) certain. Of any other program: possible"
         "read the line with \"Permission denied\", \"Exec format error\" or \"Is a directory\" in its output, then look at the mode (chmod +x, COPY --chmod), noexec mounts and the architecture of that file";
     WRAPPER_FAILED "wrapper-failed" Config "a wrapper failed before it ran its command"
         "exit 125 of env, nice, nohup, chroot, stdbuf or timeout: likely. Of any other program: possible"
         "read its message: a wrong option, a directory or a right that is missing. Run it by hand in the same image";
     TIMEOUT_EXPIRED "timeout-expired" Limit "a time limit set with timeout ran out"
-        "exit 124 of timeout: likely. Of a program that may have run one: possible"
+        "exit 124 of timeout, or its death by SIGKILL: likely. 124 of a program that may have run one: possible"
         "see what the command waited for, then give it more time, or timeout --preserve-status to get the command's own status";
     EXIT_128 "exit-128" App "its status is 128, which git uses for fatal errors"
         "exit 128 of git: likely. Of any other program: possible"
@@ -241,8 +350,19 @@ causes! {
         "exit 129 to 192. Likely of a shell, possible of any other program"
         "a shell often prints which command was ended: read the end of its output. Not a shell: look its code up in its documentation";
     EXIT_ERROR "exit-error" App "it ended with a failure of its own"
-        "exit with a code that has no meaning outside the program: unknown"
+        "exit with a code that has no meaning outside the program: unknown. Likely or possible where its last lines have an error"
         "read the end of its output: kubectl logs POD -c CONTAINER --previous, or docker logs CONTAINER";
+}
+
+/// Those that an exit code alone can name.
+#[must_use]
+pub fn from_code() -> &'static [&'static Cause] {
+    between(&RUNTIME_SPECIFIC, &EXIT_ERROR)
+}
+
+fn between(first: &Cause, last: &Cause) -> &'static [&'static Cause] {
+    let at = |cause: &Cause| ALL.iter().position(|other| other.id == cause.id).unwrap_or_default();
+    ALL.get(at(first)..=at(last)).unwrap_or_default()
 }
 
 #[cfg(test)]

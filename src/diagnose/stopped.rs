@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use super::case::{Case, caught, delivered_as, ignored};
-use super::{Confidence, Diagnosis, Note, programs, registry, wording};
+use super::{Confidence, Diagnosis, Note, exited, programs, registry, wording};
 use crate::evidence::death::Executed;
+use crate::evidence::language::Language;
 use crate::evidence::snapshot::Snapshot;
 use crate::evidence::{Fate, SignalEvent};
 use crate::signals::{Origin, Sender, Signo};
@@ -76,7 +77,7 @@ pub(super) fn shell_kept_signal(case: &Case<'_>) -> Option<Diagnosis> {
                 .status
                 .name
                 .as_deref()
-                .is_some_and(|name| programs::same(name, base(&case.evidence.command.program))));
+                .is_some_and(|name| programs::same(name, programs::base(&case.evidence.command.program))));
     let orphaned = case.orphaned(event);
     let first = orphaned.first().filter(|_| is_runner && snapshot.caught(signal) != Some(true))?;
     let sent = case.evidence.signals.iter().filter(|event| delivered_as(event) == Some(signal)).count();
@@ -106,12 +107,8 @@ pub(super) fn shell_kept_signal(case: &Case<'_>) -> Option<Diagnosis> {
     Some(asked(case, diagnosis, event).evidence(case.history(event)).next(next))
 }
 
-fn base(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
-}
-
 /// That a trap has to wait for the command in the foreground, where a shell took its time (bash(1), SIGNALS).
-fn trap_waits(case: &Case<'_>, event: &SignalEvent) -> Option<String> {
+pub(super) fn trap_waits(case: &Case<'_>, event: &SignalEvent) -> Option<String> {
     const NOTICEABLE: Duration = Duration::from_secs(1);
     let snapshot = event.snapshot.as_ref().filter(|_| case.since(event) >= NOTICEABLE)?;
     let signal = delivered_as(event).filter(|signal| snapshot.caught(*signal) == Some(true))?;
@@ -185,14 +182,10 @@ pub(super) fn by_passed_on_signal(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis =
             diagnosis.evidence(format!("{signal} was still pending at its death, as it is after a default action"));
     }
-    let next = if signal == Signo::KILL {
-        "pass a signal on that the program can handle (--rewrite), if it holds state".to_owned()
-    } else {
-        format!(
-            "nothing, if an end was due and the program holds no state. Otherwise handle {signal}, or do not send it"
-        )
-    };
-    Some(asked(case, diagnosis, event).next(next))
+    if signal == Signo::KILL {
+        diagnosis = diagnosis.next("pass a signal on that the program can handle (--rewrite), if it holds state");
+    }
+    Some(asked(case, diagnosis, event))
 }
 
 /// Death by SIGTERM that rinit never passed on. Likely if the zombie shows that it was sent to the process: as PID 1
@@ -230,9 +223,7 @@ pub(super) fn interrupted(case: &Case<'_>) -> Option<Diagnosis> {
             .not_known(
                 "the sender: the terminal sends these to its foreground group, and any process can send them with kill",
             )
-            .next(format!(
-                "nothing, if the key was pressed. Without a terminal: look for what sends {signal} inside the container"
-            )),
+            .next("nothing, if the key was pressed. Without a terminal: look for what sends it inside the container"),
     )
 }
 
@@ -316,6 +307,17 @@ pub(super) fn failed(case: &Case<'_>) -> Option<Diagnosis> {
     let confidence = if matches!(signal, Signo::TERM | Signo::INT) { confidence } else { Possible };
     let (program, status, since) = (case.program(), case.status(), wording::duration(case.since(event)));
     let request = case.request(event);
+    if (signal, case.code(), case.evidence.language) == (Signo::QUIT, Some(2), Some(Language::Go)) {
+        let verdict = format!(
+            "{program} got {request} and ended {since} later with {status}: most likely Go's own answer to SIGQUIT, a dump of all goroutines"
+        );
+        let diagnosis = Diagnosis::new(&registry::STOP_FAILED, Likely, verdict)
+            .evidence(case.history(event))
+            .evidence(exited::GO_FILE);
+        return Some(asked(case, diagnosis, event).next(
+            "the dump is in its output. For a stop that cleans up have SIGTERM sent (STOPSIGNAL, rinit --rewrite QUIT:TERM), or let the program handle SIGQUIT (signal.Notify)",
+        ));
+    }
     let verdict = match confidence {
         Likely => format!("{program} was asked to stop ({request}) and ended {since} later with a failure ({status})"),
         _ => format!("{program} ended with {status}, {since} after {request}: one possibility is that its stop failed"),
@@ -370,25 +372,18 @@ fn is_stop(signal: Signo) -> bool {
 /// Whether the zombie shows as pending that this signal was sent to it: only where the default action is to end
 /// without a core dump (kernel/signal.c, `complete_signal`).
 pub(super) fn leaves_trace(signal: Signo) -> bool {
-    const CORE: [Signo; 10] = [
-        Signo::QUIT,
-        Signo::ILL,
-        Signo::TRAP,
-        Signo::ABRT,
-        Signo::BUS,
-        Signo::FPE,
-        Signo::SEGV,
-        Signo::XCPU,
-        Signo::XFSZ,
-        Signo::SYS,
-    ];
-    !CORE.contains(&signal)
+    !signal.dumps_core()
 }
 
-/// Who asked is beyond what PID 1 can see.
+/// What else there is to say of a stop.
 fn asked(case: &Case<'_>, mut diagnosis: Diagnosis, event: &SignalEvent) -> Diagnosis {
     diagnosis.evidence.extend(trap_waits(case, event));
     diagnosis.notes.extend(near_grace(case, event));
+    who_asked(diagnosis, event)
+}
+
+/// Who asked is beyond what PID 1 can see.
+pub(super) fn who_asked(diagnosis: Diagnosis, event: &SignalEvent) -> Diagnosis {
     match (&event.origin, event.signal) {
         (Origin::Outside, Signo::TERM) => diagnosis
             .not_known("who asked: a rollout, a drain, a failed liveness probe and docker stop send the same signal"),

@@ -1,6 +1,9 @@
 //! Every rule from a table, then everything that can be enumerated.
 
+mod edges;
 mod memory;
+mod not_stopped;
+mod provisional;
 mod stopping;
 
 use std::collections::BTreeSet;
@@ -12,7 +15,7 @@ use crate::evidence::death::Executed;
 use crate::evidence::language::Language;
 use crate::evidence::process::{Process, Status};
 use crate::evidence::snapshot::Snapshot;
-use crate::evidence::{Command, Fate, SignalEvent, Usage};
+use crate::evidence::{Command, Fate, Inside, SignalEvent, Usage};
 use crate::outcome::{Stage, StartError};
 use crate::signals::{Origin, Sender, SignalSet, Signo};
 use Confidence::{Certain, Likely, Possible, Unknown};
@@ -257,6 +260,11 @@ fn signalled() -> Vec<Row> {
             Likely,
             "the kernel reports a core dump",
         ),
+        // A script that became another program by exec.
+        (died(Signo::SEGV), named("/start.sh", "java"), "segfault", Likely, "its process name at its end was java"),
+        (died(Signo::ABRT), ran(b"node"), "aborted", Likely, "--max-old-space-size"),
+        (died(Signo::ABRT), ran(b"/opt/jdk/bin/java"), "aborted", Likely, "hs_err_pid"),
+        (died(Signo::ABRT), ran(b"ruby3.1"), "aborted", Likely, "[BUG]"),
         (died(Signo::BUS), python(), "bus-error", Likely, "/dev/shm"),
         (died(Signo::ILL), python(), "illegal-instruction", Likely, "/proc/cpuinfo"),
         (died(Signo::TRAP), python(), "trap", Likely, "breakpoint"),
@@ -278,6 +286,16 @@ fn signalled() -> Vec<Row> {
             "SIGTERM from outside at 14:02:58Z, passed on to pid 7",
         ),
         (died(Signo::KILL), not_init(python()), "killed-by-unknown", Unknown, "passed no SIGKILL on"),
+        // timeout sends -s KILL and -k to its own process group.
+        (died(Signo::KILL), named("/start.sh", "timeout"), "timeout-expired", Likely, "its own -s KILL or -k struck"),
+        (died(Signo::KILL), named("timeout", "sleep"), "killed-by-unknown", Unknown, "the sender"),
+        (
+            died(Signo::KILL),
+            got(named("timeout", "timeout"), rewritten(Fate::Sent(Signo::KILL), event(term, 4))),
+            "stopped-without-handler",
+            Likely,
+            "passed on as SIGKILL",
+        ),
         (died(usr1), pending(python(), usr1), "unhandled-signal", Likely, "exit status 138"),
         (died(number(64)), omitted(python()), "unhandled-signal", Possible, "SIGRTMAX"),
         (
@@ -346,7 +364,7 @@ fn named(argv0: &str, comm: &str) -> Evidence {
 
 fn executed(argv0: &str, comm: &str, exe: &str) -> Evidence {
     let mut evidence = named(argv0, comm);
-    evidence.executed = Some(Executed { exe: Some(exe.as_bytes().to_vec()), directory: None });
+    evidence.executed = Some(Executed { exe: Some(exe.as_bytes().to_vec()) });
     evidence
 }
 
@@ -357,6 +375,80 @@ fn written_in(language: Language, seconds: u64) -> Evidence {
     evidence
 }
 
+/// A shell was to run `name`, of which the inspection is that of `seen`.
+fn inside(argv0: &str, comm: &str, name: &str, seen: Evidence) -> Evidence {
+    let mut evidence = named(argv0, comm);
+    let inspection = seen.inspection.unwrap();
+    evidence.inside = Some(Box::new(Inside { name: name.as_bytes().to_vec(), other_user: false, inspection }));
+    evidence
+}
+
+fn as_another_user(mut evidence: Evidence) -> Evidence {
+    evidence.inside.as_mut().unwrap().other_user = true;
+    evidence
+}
+
+/// 126 and 127 of what runs others, with a look at what it was to run.
+fn inner() -> Vec<Row> {
+    use Outcome::Exited;
+    const MISSING: &str = "command-not-found-in-script";
+    const REFUSED: &str = "command-not-executable-in-script";
+    let absent = || looked(b"jq", 0, &[("/bin/jq", Err(ENOENT), None)]);
+    let path = || looked(b"/app/run", 0, &[("/app/run", Err(ENOENT), Some("/app/run"))]);
+    let closed = || looked(b"/app/run", 1000, &[("/app/run", Ok(0o100_644), None)]);
+    let fine = || looked(b"/app/run", 0, &[("/app/run", Ok(0o100_755), None)]);
+    vec![
+        (
+            Exited(127),
+            inside("sh", "sh", "jq", absent()),
+            MISSING,
+            Likely,
+            "sh exited with status 127 after 3m12s: most likely jq could not be started: it is in no directory of PATH",
+        ),
+        (Exited(127), inside("sh", "sh", "jq", absent()), MISSING, Likely, "PATH was /usr/local/bin:/bin"),
+        (Exited(127), inside("env", "env", "jq", absent()), MISSING, Likely, "install the program in the image"),
+        (Exited(127), as_another_user(inside("sh", "sh", "jq", absent())), MISSING, Likely, "jq could not be started"),
+        (
+            Exited(127),
+            inside("sh", "sh", "/app/run", path()),
+            MISSING,
+            Likely,
+            "most likely /app/run could not be started: no such file",
+        ),
+        (Exited(127), inside("sh", "sh", "/app/run", path()), MISSING, Likely, "/app exists and has 12 entries"),
+        (
+            Exited(126),
+            inside("timeout", "timeout", "/app/run", closed()),
+            REFUSED,
+            Likely,
+            "most likely /app/run could not be started: permission denied, it is not executable",
+        ),
+        (Exited(126), inside("sh", "sh", "/app/run", closed()), REFUSED, Likely, "to its interpreter: sh run"),
+        // By what it was at its start alone.
+        (
+            Exited(127),
+            inside("sh", "other", "jq", absent()),
+            MISSING,
+            Possible,
+            "one possibility is that jq could not be started: it is in no",
+        ),
+        // What was seen does not explain that.
+        (Exited(126), inside("sh", "sh", "jq", absent()), REFUSED, Likely, "most likely a command of its script was"),
+        (Exited(127), inside("sh", "sh", "/app/run", closed()), MISSING, Likely, "most likely a command of its"),
+        (Exited(127), inside("sh", "sh", "/app/run", fine()), MISSING, Likely, "most likely a command of its"),
+        (
+            Exited(126),
+            as_another_user(inside("sh", "sh", "/app/run", closed())),
+            REFUSED,
+            Likely,
+            "most likely a command of its",
+        ),
+        // It was started, and has removed itself.
+        (Exited(127), inside("sh", "run", "/app/run", path()), MISSING, Possible, "one possibility is that a command"),
+        (Exited(3), inside("sh", "sh", "jq", absent()), "exit-error", Unknown, "rinit cannot see why"),
+    ]
+}
+
 /// Codes with a meaning, of programs by their names, by what they are made of, and of anybody.
 fn codes() -> Vec<Row> {
     use Outcome::Exited;
@@ -365,7 +457,12 @@ fn codes() -> Vec<Row> {
         |(outcome, evidence): (Outcome, Evidence), id, confidence, fact| (outcome, evidence, id, confidence, fact);
     vec![
         row(of("bash", 2), "shell-syntax-error", Possible, "or its last command ended with 2"),
-        row(of("dash", 2), "shell-syntax-error", Possible, "one possibility is that its script has a syntax error"),
+        row(
+            of("dash", 2),
+            "shell-syntax-error",
+            Possible,
+            "one possibility is that its script has a syntax error or cannot be read",
+        ),
         row(
             of("bash", 126),
             "command-not-executable-in-script",
@@ -443,6 +540,13 @@ fn codes() -> Vec<Row> {
         row((Exited(137), opaque(ran(b"bash"))), "descendant-killed", Possible, "or 137 is a code of its own"),
         row((Exited(2), written_in(Language::Go, 5)), "go-panic", Likely, "Go's linker"),
         row((Exited(2), written_in(Language::Go, 4)), "go-panic", Possible, "one possibility is that a panic"),
+        row(
+            (Exited(2), got(written_in(Language::Go, 192), event(Signo::QUIT, 5))),
+            "stop-failed",
+            Likely,
+            "Go's own answer to SIGQUIT, a dump of all goroutines",
+        ),
+        row((Exited(2), got(python(), event(Signo::QUIT, 5))), "stop-failed", Possible, "its stop failed"),
         row((Exited(101), written_in(Language::Rust, 0)), "rust-panic", Likely, "names Rust's standard library"),
         row((Exited(2), written_in(Language::Rust, 5)), "usage-error", Possible, "arguments"),
     ]
@@ -456,7 +560,9 @@ fn every_row_of_the_codes_is_found_by_every_name_and_never_surer_than_it_says() 
             let found = diagnose(&outcome, &named("/x/start", name));
             assert_eq!((found.cause.id, found.confidence), (row.cause.id, row.confidence), "{name} {code}");
             assert!(found.verdict.contains(row.means), "{name} {code}: {}", found.verdict);
-            assert!(found.next == row.next || row.next.is_empty() && found.next == row.cause.next, "{name} {code}");
+            let next = if row.next.is_empty() { row.cause.next } else { row.next };
+            let rest = found.next.strip_prefix(next).unwrap_or_else(|| panic!("{name} {code}: {}", found.next));
+            assert_eq!(!rest.is_empty(), rest.contains("RINIT_TAIL") && found.confidence == Unknown, "{name} {code}");
             let started = diagnose(&outcome, &named(&format!("/x/{name}"), "other"));
             assert_eq!(started.cause.id, row.cause.id, "{name} {code}");
             assert!(matches!(started.confidence, Possible | Unknown), "{name} {code}");
@@ -484,15 +590,24 @@ fn no_exit_by_itself_is_surer_than_likely_whatever_ran() {
 }
 
 pub(crate) fn every_row() -> Vec<Row> {
-    [not_started::tests::rows(), signalled(), exited(), stopping::rows(), codes(), memory::rows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        not_started::tests::rows(),
+        signalled(),
+        exited(),
+        stopping::rows(),
+        not_stopped::rows(),
+        codes(),
+        inner(),
+        memory::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn text(outcome: &Outcome, evidence: &Evidence) -> String {
     let diagnosis = diagnose(outcome, evidence);
-    let report = crate::report::Report { outcome: *outcome, evidence, diagnosis: &diagnosis };
+    let report = crate::report::Report { outcome: *outcome, evidence, diagnosis: &diagnosis, provisional: false };
     String::from_utf8(report.render(crate::cli::Format::Text, usize::MAX)).unwrap()
 }
 
@@ -508,7 +623,10 @@ fn every_rule() {
 
 #[test]
 fn the_registry_holds_the_causes_that_the_rules_find_and_no_other() {
-    let found: BTreeSet<_> = every_row().iter().map(|row| row.2).collect();
+    let from_tail = super::tail::tests::ends();
+    let from_tail = from_tail.iter().map(|(outcome, evidence)| diagnose(outcome, evidence).cause.id);
+    let provisional = provisional::rows().into_iter().map(|row| row.2);
+    let found: BTreeSet<_> = every_row().iter().map(|row| row.2).chain(provisional).chain(from_tail).collect();
     let registered: BTreeSet<_> = registry::ALL.iter().map(|cause| cause.id).collect();
     assert_eq!(found, registered);
 }
@@ -689,7 +807,7 @@ fn no_exit_is_called_a_kill_and_no_sent_signal_a_fault() {
         let (id, verdict) = (diagnosis.cause.id, &diagnosis.verdict);
         match outcome {
             Outcome::Signaled { signal, .. } => {
-                let case = Case { outcome: &outcome, evidence: &evidence };
+                let case = Case { outcome: &outcome, evidence: &evidence, signature: None, is_inner: false };
                 assert!(case.delivered(signal).is_none() || !FAULTS.contains(&id), "{verdict}");
             }
             Outcome::Exited(_) => {

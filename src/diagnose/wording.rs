@@ -11,6 +11,10 @@ use crate::signals::{Origin, Sender};
 const LISTED: usize = 5;
 /// Longest name or path in a sentence, after escaping. NAME_MAX is 255, but line 1 must stay readable.
 const NAME_LENGTH: usize = 200;
+/// Longest line of the program's own in a sentence.
+const QUOTE_LENGTH: usize = 400;
+/// Longest line of the program's own by itself.
+const LINE_LENGTH: usize = 1000;
 
 /// `4 ms`, `0.4 s`, `41.2 s`, `3m12s`, `2h05m`, `3d04h`: cut, never rounded up to what has not been reached.
 #[must_use]
@@ -78,13 +82,58 @@ pub fn kib(kib: u64) -> String {
 /// Something from outside, escaped, with its middle left out if it is long: both ends of a path say more.
 #[must_use]
 pub fn name(bytes: &[u8]) -> String {
+    shortened(bytes, NAME_LENGTH)
+}
+
+/// A line that the program wrote, for a sentence: as [`name`], but longer, and with the quotation marks of ASCII.
+#[must_use]
+pub fn quote(line: &[u8]) -> String {
+    shortened(&plain(line), QUOTE_LENGTH)
+}
+
+/// The same for a line by itself.
+#[must_use]
+pub fn line(line: &[u8]) -> String {
+    shortened(&plain(line), LINE_LENGTH)
+}
+
+/// A line for machines: only escaped and, if it is long, cut.
+#[must_use]
+pub fn line_as_written(line: &[u8]) -> String {
+    shortened(line, LINE_LENGTH)
+}
+
+/// What is easily said in ASCII: quotation marks, and tabs, which indent traces.
+fn plain(line: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((first, tail)) = rest.split_first() {
+        rest = match rest {
+            [0xe2, 0x80, quotation @ 0x98..=0x9d, after @ ..] => {
+                plain.push(if *quotation < 0x9c { b'\'' } else { b'"' });
+                after
+            }
+            [b'\t', after @ ..] => {
+                plain.extend(b"    ");
+                after
+            }
+            _ => {
+                plain.push(*first);
+                tail
+            }
+        };
+    }
+    plain
+}
+
+fn shortened(bytes: &[u8], most: usize) -> String {
     // Escaping never shortens: what is far too long need not be escaped whole.
-    let escaped = match (bytes.get(..NAME_LENGTH), bytes.len().checked_sub(NAME_LENGTH).and_then(|n| bytes.get(n..))) {
-        (Some(head), Some(tail)) if bytes.len() > 2 * NAME_LENGTH => escape(head) + &escape(tail),
+    let escaped = match (bytes.get(..most), bytes.len().checked_sub(most).and_then(|n| bytes.get(n..))) {
+        (Some(head), Some(tail)) if bytes.len() > 2 * most => escape(head) + &escape(tail),
         _ => escape(bytes),
     };
-    match (escaped.get(..NAME_LENGTH / 2), escaped.len().checked_sub(NAME_LENGTH / 2).and_then(|n| escaped.get(n..))) {
-        (Some(head), Some(tail)) if escaped.len() > NAME_LENGTH => format!("{head}...{tail}"),
+    match (escaped.get(..most / 2), escaped.len().checked_sub(most / 2).and_then(|n| escaped.get(n..))) {
+        (Some(head), Some(tail)) if escaped.len() > most => format!("{head}...{tail}"),
         _ => escaped,
     }
 }
@@ -102,13 +151,19 @@ pub fn process(pid: i32, comm: Option<&[u8]>) -> String {
 #[must_use]
 pub fn list(items: impl ExactSizeIterator<Item = String>) -> String {
     let more = items.len().saturating_sub(LISTED);
-    let named = items.take(LISTED).collect::<Vec<_>>().join(", ");
+    and_more(&items.take(LISTED).collect::<Vec<_>>(), more)
+}
+
+// Not generic: there are many callers.
+fn and_more(named: &[String], more: usize) -> String {
+    let named = named.join(", ");
     if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
-/// `1 process`, `2 processes`.
+/// `1 process`, `2 processes`. Of bytes there may be more than a usize holds.
 #[must_use]
-pub fn count(number: usize, one: &str, many: &str) -> String {
+pub fn count(number: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
@@ -129,6 +184,13 @@ pub fn origin(origin: &Origin) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_bytes_are_counted_than_a_32_bit_machine_could_hold() {
+        let five_gib = 5_u64 << 30;
+        assert_eq!(count(five_gib, "byte", "bytes"), "5368709120 bytes");
+        assert_eq!((count(1_usize, "one", "many"), count(0_u32, "one", "many")), ("1 one".into(), "0 many".into()));
+    }
 
     #[test]
     fn durations_are_cut_and_never_rounded_up() {
@@ -199,6 +261,13 @@ mod tests {
         assert_eq!(name(b"a\nb\x1b[0m"), "a\\nb\\x1b[0m");
         for length in 190..450 {
             assert!(name(&vec![0xff; length]).len() <= NAME_LENGTH + 3);
+        }
+    }
+
+    #[test]
+    fn sizes_are_cut_from_ten_mebibytes_on() {
+        for (size, words) in [(0, "0 KiB"), (10_239, "10239 KiB"), (10_240, "10 MiB"), (11_263, "10 MiB")] {
+            assert_eq!(kib(size), words);
         }
     }
 

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod gauges;
 pub mod place;
 pub mod values;
 pub mod watch;
@@ -12,13 +13,18 @@ pub mod watch;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use place::{Membership, Place, Version};
-use values::{Events, keyed, limit, number};
+use nix::errno::Errno;
+
+use place::{Membership, Own, Place, Version};
+use values::{Events, cpu_share, keyed, limit, value};
 use watch::Watch;
+
+use crate::sys::descriptor::errno_of;
 
 /// The memory cgroup at the end, against what it was before the fork.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +51,9 @@ pub struct Memory {
     pub peak: Option<u64>,
     /// tmpfs, shared memory: bytes after the end.
     pub shared: Option<u64>,
+    /// Memory of the kernel's own after the end, sockets included: bytes (v2: `memory.stat`, Linux 5.18; v1:
+    /// `memory.kmem.usage_in_bytes`).
+    pub kernel: Option<u64>,
     /// `memory.swap.events`, fail and max: how often swap was wanted and not to be had, since the cgroup was made.
     pub swap_refused: Option<u64>,
 }
@@ -56,6 +65,19 @@ pub struct Limit {
     pub bytes: Option<u64>,
     /// How many levels above the container's own cgroup it was set.
     pub level: usize,
+}
+
+/// The container's memory while PROGRAM runs (v2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Use {
+    /// The lowest limit that can be seen from here; `None` if that is not known.
+    pub limit: Option<Limit>,
+    /// `memory.oom.group` of the container's cgroup (Linux 4.19): whether an OOM kill ends all of its processes.
+    pub group: Option<bool>,
+    /// `memory.current`: bytes.
+    pub used: Option<u64>,
+    /// `anon` in `memory.stat`: bytes of it that only swap could take.
+    pub anonymous: Option<u64>,
 }
 
 /// Other counters of the container, all since its cgroup was made.
@@ -79,7 +101,7 @@ pub struct Baseline {
     place: Place,
     before: Events,
     local_oom: Option<u64>,
-    /// v2: `memory.events`, held open for the watch.
+    /// What `before` was read from, held open for the watch and the end.
     events: Option<File>,
 }
 
@@ -106,25 +128,40 @@ impl Baseline {
         };
         let (place, file) = Place::guesses().find_map(open).or_else(|| {
             let membership = Membership::own(b"memory")?;
-            open(membership.usual_place()).or_else(|| membership.place(own_pid).and_then(open))
+            open(membership.usual_place()).or_else(|| Own::new(own_pid).place(&membership).and_then(open))
         })?;
-        let mut buffer = [0; SMALL];
-        let length = file.read_at(&mut buffer, 0).unwrap_or(0);
-        let before = Events::parse(buffer.get(..length).unwrap_or_default());
+        let before = read_again(&file).unwrap_or_default();
         // The local counter is never above the other one.
         let local_oom = match before.oom {
             Some(0) => Some(0),
             _ => local_oom(&place),
         };
-        let watched = place.version == Version::V2 && before.oom_kill.is_some();
-        let events = if watched { crate::sys::descriptor::above_stdio(file.into()).ok().map(File::from) } else { None };
+        let events = crate::sys::descriptor::above_stdio(file.into()).ok().map(File::from);
         Some(Box::new(Self { place, before, local_oom, events }))
     }
 
     /// The watch on `memory.events`, where there is one to be had.
     #[must_use]
     pub fn watch(&mut self) -> Option<Watch> {
+        if self.place.version == Version::V1 || self.before.oom_kill.is_none() {
+            return None;
+        }
         Some(Watch::new(self.events.take()?, self.before))
+    }
+
+    /// What holds from the start on. `None` where nothing is watched.
+    #[must_use]
+    #[inline(never)]
+    pub fn memory_limits(&self) -> Option<Use> {
+        let place = Some(&self.place).filter(|place| place.version == Version::V2)?;
+        let group = place.number("memory.oom.group");
+        Some(Use { limit: lowest_limit(place), group: group.map(|group| group != 0), ..Use::default() })
+    }
+
+    /// The descriptor that has to stay open.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.events.as_ref().map(File::as_raw_fd)
     }
 
     /// The end. `program` is where PROGRAM died, if that is known. `None` if the counters turn out to be another
@@ -133,16 +170,20 @@ impl Baseline {
     #[inline(never)]
     pub fn finish(
         &self,
-        own_pid: i32,
+        own: &Own,
         watch: Option<&Watch>,
         program: Option<&Membership>,
         depth: Depth,
     ) -> Option<Box<Memory>> {
         let place = &self.place;
+        let after = match watch.map(Watch::file).or(self.events.as_ref()) {
+            Some(events) => read_again(events)?,
+            None => read(&place.file(events_name(place.version)), Events::parse)?,
+        };
         let mut memory = Memory {
             version: place.version,
             before: self.before,
-            after: read(&place.file(events_name(place.version)), Events::parse)?,
+            after,
             local_oom: None,
             unmoved_until: watch.map(Watch::unmoved_until),
             survived: watch.map_or(0, Watch::survived),
@@ -150,6 +191,7 @@ impl Baseline {
             hierarchical_limit: None,
             peak: None,
             shared: None,
+            kernel: None,
             swap_refused: None,
         };
         let depth = if memory.oom_kills().is_some_and(|kills| kills > 0) { Depth::Everything } else { depth };
@@ -157,14 +199,14 @@ impl Baseline {
             return Some(Box::new(memory));
         }
         // The place was a guess, and if another one is right, so are other numbers.
-        let covered = |membership: &Membership| membership.place(own_pid).is_some_and(|other| place.covers(&other));
+        let covered = |membership: &Membership| own.place(membership).is_some_and(|other| place.covers(&other));
         // v1 shows a zombie in the root (kernel/cgroup/cgroup.c, `proc_cgroup_show`) and counts no cgroup below: if there
         // is one, PROGRAM may have been killed there.
         let program_is_covered = program.is_none_or(|program| match place.version {
             Version::V1 => !place.has_cgroups_below(),
             Version::V2 => covered(program),
         });
-        if !Membership::own(b"memory").as_ref().is_some_and(covered) || !program_is_covered {
+        if !own.membership(b"memory").as_ref().is_some_and(covered) || !program_is_covered {
             return None;
         }
         memory.add_usage(place);
@@ -196,42 +238,94 @@ impl Memory {
             Version::V1 => "memory.max_usage_in_bytes",
             Version::V2 => "memory.peak",
         };
-        self.peak = read(&place.file(peak), number).flatten();
+        self.peak = place.number(peak);
     }
 
     fn add_details(&mut self, place: &Place) {
         if place.version == Version::V2 {
-            let swap = |key| read(&place.file("memory.swap.events"), |text| keyed(text, key)).flatten();
-            self.swap_refused = swap(b"fail").zip(swap(b"max")).map(|(fail, max)| fail.max(max));
+            let refused = |text: &[u8]| Some(keyed(text, b"fail")?.max(keyed(text, b"max")?));
+            self.swap_refused = read(&place.file("memory.swap.events"), refused).flatten();
         }
+        if place.version == Version::V1 {
+            self.kernel = place.number("memory.kmem.usage_in_bytes");
+        }
+        let mut sockets = None;
         each_line(&place.file("memory.stat"), &mut |line| {
-            self.shared = self.shared.or_else(|| keyed(line, b"shmem"));
-            self.hierarchical_limit = self.hierarchical_limit.or_else(|| keyed(line, b"hierarchical_memory_limit"));
+            self.kernel = self.kernel.or_else(|| value(line, b"kernel"));
+            sockets = sockets.or_else(|| value(line, b"sock"));
+            self.shared = self.shared.or_else(|| value(line, b"shmem"));
+            self.hierarchical_limit = self.hierarchical_limit.or_else(|| value(line, b"hierarchical_memory_limit"));
             true
         });
+        self.kernel = self.kernel.map(|kernel| kernel.saturating_add(sockets.unwrap_or(0)));
     }
 }
 
 impl Strain {
-    /// Reads it for the cgroups of process `own_pid`, rinit itself.
+    /// Reads it for rinit's own cgroups.
     #[must_use]
     #[inline(never)]
-    pub fn read(own_pid: i32) -> Self {
+    pub fn read(own: &Own) -> Self {
         let mut strain = Self::default();
-        if let Some(pids) = Membership::own(b"pids").and_then(|pids| pids.place(own_pid)) {
+        if let Some(pids) = own.place_of(b"pids") {
             strain.refused_forks = read(&pids.file("pids.events"), |text| keyed(text, b"max")).flatten();
-            strain.process_limit = read(&pids.file("pids.max"), number).flatten();
+            strain.process_limit = pids.number("pids.max");
         }
-        if let Some(cpu) = Membership::own(b"cpu").and_then(|cpu| cpu.place(own_pid)) {
-            let value = |key| read(&cpu.file("cpu.stat"), |text| keyed(text, key)).flatten();
-            strain.periods = value(b"nr_periods");
-            strain.throttled = value(b"nr_throttled");
-            strain.throttled_for = match cpu.version {
-                Version::V2 => value(b"throttled_usec").map(Duration::from_micros),
-                Version::V1 => value(b"throttled_time").map(Duration::from_nanos),
-            };
+        if let Some(cpu) = own.place_of(b"cpu") {
+            read(&cpu.file("cpu.stat"), |text| {
+                strain.periods = keyed(text, b"nr_periods");
+                strain.throttled = keyed(text, b"nr_throttled");
+                strain.throttled_for = match cpu.version {
+                    Version::V2 => keyed(text, b"throttled_usec").map(Duration::from_micros),
+                    Version::V1 => keyed(text, b"throttled_time").map(Duration::from_nanos),
+                };
+            });
         }
         strain
+    }
+}
+
+/// What rinit's own cgroup allows. Cgroups above it can allow less. `Some(None)`: no limit here; `None`: not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Allowance {
+    /// Version of the hierarchy that has the memory controller, and where its files are.
+    pub memory_place: Option<(Version, Vec<u8>)>,
+    /// Bytes.
+    pub memory: Option<Option<u64>>,
+    /// Processes and threads.
+    pub pids: Option<Option<u64>>,
+    /// Hundredths of a CPU.
+    pub cpu: Option<Option<u64>>,
+}
+
+impl Allowance {
+    /// Reads it for process `own_pid`, rinit itself.
+    #[must_use]
+    pub fn read(own_pid: i32) -> Self {
+        let own = Own::new(own_pid);
+        Self::of(|controller| own.place_of(controller))
+    }
+
+    /// Reads it where `place` says that each controller is.
+    pub(crate) fn of(place: impl Fn(&'static [u8]) -> Option<Place>) -> Self {
+        let memory = place(b"memory");
+        let max = |place: &Place, name| read(&place.file(name), limit).flatten();
+        Self {
+            memory: memory.as_ref().and_then(|memory| max(memory, memory_limit_name(memory.version))),
+            memory_place: memory.map(|memory| (memory.version, memory.directory().to_vec())),
+            pids: place(b"pids").and_then(|pids| max(&pids, "pids.max")),
+            cpu: place(b"cpu").and_then(|cpu| match cpu.version {
+                Version::V2 => read(&cpu.file("cpu.max"), cpu_share).flatten(),
+                // -1 is no limit.
+                Version::V1 => match read(&cpu.file("cpu.cfs_quota_us"), |text| text.starts_with(b"-"))? {
+                    true => Some(None),
+                    false => {
+                        let (quota, period) = (cpu.number("cpu.cfs_quota_us")?, cpu.number("cpu.cfs_period_us")?);
+                        Some(Some(quota.saturating_mul(100).checked_div(period)?))
+                    }
+                },
+            }),
+        }
     }
 }
 
@@ -240,7 +334,7 @@ impl Strain {
 pub fn oom_kills_of_the_machine() -> Option<u64> {
     let mut count = None;
     each_line(b"/proc/vmstat", &mut |line| {
-        count = keyed(line, b"oom_kill");
+        count = value(line, b"oom_kill");
         count.is_none()
     });
     count
@@ -252,10 +346,25 @@ pub fn oom_score_adj() -> Option<i32> {
     read(b"/proc/self/oom_score_adj", |text| std::str::from_utf8(text).ok()?.trim().parse().ok()).flatten()
 }
 
+/// The OOM killer passes rinit over from now on (proc_pid_oom_score_adj(5)).
+///
+/// # Errors
+/// EACCES without CAP_SYS_RESOURCE; ENOENT without /proc.
+pub fn never_kill_rinit() -> Result<(), Errno> {
+    std::fs::write("/proc/self/oom_score_adj", "-1000").map_err(|error| errno_of(&error))
+}
+
 fn events_name(version: Version) -> &'static str {
     match version {
         Version::V1 => "memory.oom_control",
         Version::V2 => "memory.events",
+    }
+}
+
+fn memory_limit_name(version: Version) -> &'static str {
+    match version {
+        Version::V1 => "memory.limit_in_bytes",
+        Version::V2 => "memory.max",
     }
 }
 
@@ -269,10 +378,7 @@ fn local_oom(place: &Place) -> Option<u64> {
 /// The lowest limit from the cgroup itself up to the mount point. A level without the file (the root) has none; if
 /// there is none at all, nothing is known.
 fn lowest_limit(place: &Place) -> Option<Limit> {
-    let name = match place.version {
-        Version::V1 => "memory.limit_in_bytes",
-        Version::V2 => "memory.max",
-    };
+    let name = memory_limit_name(place.version);
     let mut lowest: Option<Limit> = None;
     for (level, directory) in place.levels().enumerate() {
         let Some(bytes) = read(&place::join(directory, name.as_bytes()), limit).flatten() else { continue };
@@ -298,6 +404,14 @@ fn read<T>(path: &[u8], parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
     let mut buffer = [0; SMALL];
     let length = File::open(OsStr::from_bytes(path)).ok()?.read(&mut buffer).ok()?;
     Some(parse(buffer.get(..length)?))
+}
+
+/// Reads a file of counters that was read before.
+#[inline(never)]
+fn read_again(file: &File) -> Option<Events> {
+    let mut buffer = [0; SMALL];
+    let length = file.read_at(&mut buffer, 0).ok()?;
+    Some(Events::parse(buffer.get(..length)?))
 }
 
 /// Hands each line to `take` until that says no. One longer than the buffer is left out. What is touched here before

@@ -3,18 +3,20 @@
 
 #![forbid(unsafe_code)]
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 
 use super::files::open_regular;
 use super::limits::Limits;
-use super::process::{Proc, number, read_small};
+use super::process::{Proc, faults_of_children, number, read_small};
+use super::roads::Roads;
+use super::shebang::{self, Shebang};
 use crate::signals::Signo;
 
 /// A death by signal.
@@ -22,12 +24,14 @@ use crate::signals::Signo;
 pub struct Death {
     /// /proc/PID/limits.
     pub limits: Limits,
-    /// CPU time of the process alone, without its children: in steps of 10 ms, cut.
+    /// At a SIGXCPU or SIGKILL: CPU time of the process alone, without its children: in steps of 10 ms, cut.
     pub cpu: Option<Duration>,
     /// At a SIGXCPU: rinit's own soft limit on CPU time, which PROGRAM inherited, in seconds; `None` if it is unlimited or
     /// not known.
     pub inherited_cpu_limit: Option<u64>,
-    /// /proc/sys/kernel/core_pattern (core(5)).
+    /// At a SIGKILL: page faults of the children that it had waited for.
+    pub faults_of_children: Option<u64>,
+    /// At a signal that dumps core: /proc/sys/kernel/core_pattern (core(5)).
     pub core_pattern: Option<Vec<u8>>,
     /// At a SIGBUS: file systems without a free block.
     pub full: Vec<Full>,
@@ -49,22 +53,20 @@ pub struct Full {
 pub struct Executed {
     /// /proc/PID/exe: of a script, its interpreter.
     pub exe: Option<Vec<u8>>,
-    /// /proc/PID/cwd.
-    pub directory: Option<Vec<u8>>,
 }
 
 impl Executed {
     /// What execve(2) makes of the file `path`, for when PROGRAM ended before its exe could be read: the interpreter that
-    /// the first line of a script names, else the file that `path` leads to. `None` if it cannot be read.
+    /// the first line of a script names, else the file that `path` leads to. `None` if it cannot be read, or is not `open`.
     #[must_use]
-    pub fn of_file(path: &Path) -> Option<Vec<u8>> {
-        let mut start = [0; SCRIPT_LINE];
+    pub fn of_file(path: &Path, open: impl Fn(&Path) -> bool) -> Option<Vec<u8>> {
+        let mut start = [0; shebang::LOOKED_AT];
         let length = open_regular(path)?.read(&mut start).ok()?;
-        let file = match interpreter(start.get(..length)?) {
-            Some(interpreter) => Path::new(OsStr::from_bytes(interpreter)),
-            None => path,
+        let file = match Shebang::parse(start.get(..length)?) {
+            Some(Ok(script)) => PathBuf::from(OsString::from_vec(script.interpreter)),
+            _ => path.to_owned(),
         };
-        Some(file.canonicalize().ok()?.into_os_string().into_vec())
+        Some(Some(file).filter(|file| open(file))?.canonicalize().ok()?.into_os_string().into_vec())
     }
 
     /// The last component of `exe`.
@@ -74,36 +76,36 @@ impl Executed {
     }
 }
 
-/// What the kernel reads of a script (`BINPRM_BUF_SIZE`).
-const SCRIPT_LINE: usize = 256;
-
-/// The interpreter that a script's first line names, without its argument (execve(2)).
-fn interpreter(start: &[u8]) -> Option<&[u8]> {
-    let line = start.strip_prefix(b"#!")?;
-    let line = line.get(..line.iter().position(|byte| *byte == b'\n')?)?.trim_ascii_start();
-    line.split(|byte| matches!(byte, b' ' | b'\t')).next().filter(|interpreter| !interpreter.is_empty())
-}
-
 impl Proc {
     /// What PROGRAM has become. For when execve(2) has closed the pipe that reports its failure.
     #[must_use]
+    #[inline(never)]
     pub fn executed(self, pid: i32) -> Executed {
-        let link = |name: &str| {
-            fs::read_link(format!("/proc/{pid}/{name}")).ok().map(|target| target.into_os_string().into_vec())
-        };
-        Executed { exe: link("exe"), directory: link("cwd") }
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        Executed { exe: exe.map(|exe| exe.into_os_string().into_vec()) }
+    }
+
+    /// /proc/PID/limits.
+    #[must_use]
+    pub fn limits(self, pid: i32) -> Option<Limits> {
+        read_small(&format!("/proc/{pid}/limits"), Limits::parse)
     }
 
     /// The zombie `pid`, which `signal` ended. `directory` is where it was started.
     #[must_use]
-    pub fn death(self, pid: i32, signal: Signo, directory: Option<&[u8]>) -> Death {
-        let limits = |pid| read_small(&format!("/proc/{pid}/limits"), Limits::parse).unwrap_or_default();
-        let inherited = if signal == Signo::XCPU { limits(self.own_pid).cpu } else { None };
+    pub fn death(self, pid: i32, signal: Signo, directory: Option<&Path>) -> Death {
+        let inherited = if signal == Signo::XCPU { self.limits(self.own_pid).and_then(|own| own.cpu) } else { None };
+        let counted = |stat: &[u8]| (cpu_time(stat), faults_of_children(stat));
+        let (cpu, faults_of_children) = match signal {
+            Signo::KILL | Signo::XCPU => read_small(&format!("/proc/{pid}/stat"), counted).unwrap_or_default(),
+            _ => (None, None),
+        };
         Death {
-            limits: limits(pid),
-            cpu: read_small(&format!("/proc/{pid}/stat"), cpu_time).flatten(),
+            limits: self.limits(pid).unwrap_or_default(),
+            cpu,
             inherited_cpu_limit: inherited.and_then(|limit| limit.soft),
-            core_pattern: core_pattern(),
+            faults_of_children,
+            core_pattern: if signal.dumps_core() { core_pattern() } else { None },
             full: if signal == Signo::BUS { full_file_systems(directory) } else { Vec::new() },
         }
     }
@@ -111,7 +113,8 @@ impl Proc {
 
 /// utime and stime, the 14th and 15th field of /proc/PID/stat, in clock ticks, which are 10 ms wherever Rust runs
 /// (`USER_HZ`, include/asm-generic/param.h).
-fn cpu_time(stat: &[u8]) -> Option<Duration> {
+#[must_use]
+pub fn cpu_time(stat: &[u8]) -> Option<Duration> {
     let close = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields = stat.get(close + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty());
     let (user, system): (u64, u64) = (number(fields.nth(11)?)?, number(fields.next()?)?);
@@ -125,13 +128,14 @@ fn core_pattern() -> Option<Vec<u8>> {
     Some(pattern.get(..length)?.trim_ascii_end().to_vec())
 }
 
-fn full_file_systems(directory: Option<&[u8]>) -> Vec<Full> {
-    let paths = [Some(b"/dev/shm".as_slice()), Some(b"/tmp"), directory];
-    let full = paths.into_iter().flatten().filter_map(|path| {
+fn full_file_systems(directory: Option<&Path>) -> Vec<Full> {
+    let paths = [Some(Path::new("/dev/shm")), Some(Path::new("/tmp")), directory];
+    let Some(roads) = Roads::read() else { return Vec::new() };
+    let full = paths.into_iter().flatten().filter(|path| roads.is_open(path)).filter_map(|path| {
         let stat = statfs(path).ok()?;
         // A tmpfs without a limit has no blocks at all.
         (stat.blocks() > 0 && stat.blocks_available() == 0).then(|| Full {
-            path: path.to_vec(),
+            path: path.as_os_str().as_bytes().to_vec(),
             tmpfs: stat.filesystem_type() == TMPFS_MAGIC,
             size: stat.blocks().saturating_mul(stat.block_size() as u64),
         })
@@ -145,24 +149,25 @@ mod tests {
 
     #[test]
     fn the_interpreter_of_a_script() {
-        for (start, found) in [
-            (&b"#!/bin/sh\n"[..], Some(&b"/bin/sh"[..])),
-            (b"#! \t/usr/bin/env python3\nx", Some(b"/usr/bin/env")),
-            (b"#!/bin/sh\t-e\n", Some(b"/bin/sh")),
-            (b"#!/bin/sh\r\n", Some(b"/bin/sh\r")),
-            (b"#!\n/bin/sh\n", None),
-            (b"#!  \n", None),
-            (b"#!/bin/sh", None),
-            (b"#", None),
-            (b"", None),
-            (b"\x7fELF\n", None),
-        ] {
-            assert_eq!(interpreter(start), found, "{start:?}");
-        }
         let sh = Path::new("/bin/sh").canonicalize().unwrap().into_os_string().into_vec();
-        assert_eq!(Executed::of_file(Path::new("/bin/sh")), Some(sh));
+        assert_eq!(Executed::of_file(Path::new("/bin/sh"), |_| true), Some(sh.clone()));
+        let path = std::env::temp_dir().join(format!("rinit-script-{}", std::process::id()));
+        let own = Some(path.clone().into_os_string().into_vec());
+        // The kernel needs no newline.
+        for (text, found) in [
+            (&b"#!/bin/sh\n"[..], Some(sh.clone())),
+            (b"#!/bin/sh", Some(sh.clone())),
+            (b"#! \t/bin/sh -e\n", Some(sh)),
+            (b"#!/bin/sh\r\n", None),
+            (b"#!\n/bin/sh\n", own.clone()),
+            (b"echo\n", own),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(Executed::of_file(&path, |_| true), found, "{text:?}");
+        }
+        fs::remove_file(&path).unwrap();
         for none in ["/nonexistent", "/"] {
-            assert_eq!(Executed::of_file(Path::new(none)), None, "{none}");
+            assert_eq!(Executed::of_file(Path::new(none), |_| true), None, "{none}");
         }
     }
 
@@ -171,7 +176,7 @@ mod tests {
     fn a_fifo_holds_nobody_up() {
         let path = std::env::temp_dir().join(format!("rinit-fifo-{}", std::process::id()));
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let seen = (Executed::of_file(&path), crate::evidence::language::Language::of(&path));
+        let seen = (Executed::of_file(&path, |_| true), crate::evidence::language::Language::of(&path));
         fs::remove_file(&path).unwrap();
         assert_eq!(seen, (None, None));
     }
@@ -196,8 +201,10 @@ mod tests {
             std::env::current_exe().ok().map(|path| path.into_os_string().into_vec()).as_deref()
         );
         assert!(executed.name().is_some_and(|name| name.starts_with(b"rinit")));
-        let death = proc.death(own, Signo::BUS, Some(b"/proc"));
-        assert!(death.limits.stack.is_some() && death.core_pattern.is_some() && death.cpu.is_some());
+        let death = proc.death(own, Signo::BUS, Some(Path::new("/proc")));
+        assert!(death.limits.stack.is_some() && death.core_pattern.is_some());
+        let killed = proc.death(own, Signo::KILL, None);
+        assert!(killed.cpu.is_some() && killed.faults_of_children.is_some());
         assert!(death.full.iter().all(|full| full.path != b"/proc"), "{:?}", death.full);
     }
 }

@@ -12,6 +12,12 @@ use super::files::open_regular;
 
 /// 32-bit x86.
 pub const EM_386: u16 = 3;
+/// MIPS, in both byte orders and sizes.
+pub const EM_MIPS: u16 = 8;
+/// 32-bit PowerPC.
+pub const EM_PPC: u16 = 20;
+/// 64-bit PowerPC, in both byte orders.
+pub const EM_PPC64: u16 = 21;
 /// 32-bit arm.
 pub const EM_ARM: u16 = 40;
 /// x86-64.
@@ -206,18 +212,25 @@ impl Header {
         // p_offset, p_filesz, p_memsz; p_type is the first word of both.
         let (offset_at, size_at, memory_at, word) = if self.wide { (8, 32, 40, 8) } else { (4, 16, 20, 4) };
         let mut segments = Segments::default();
-        let mut buffer = [0; 56];
-        let entry = buffer.get_mut(..self.entry_size())?;
-        for n in 0..u64::from(self.entries) {
-            read(self.table.checked_add(n * entry.len() as u64)?, entry)?;
-            let reader = Reader { bytes: entry, big_endian: self.big_endian };
-            let (offset, size) = (reader.number(offset_at, word)?, reader.number(size_at, word)?);
-            match reader.number(0, 4)? {
-                PT_LOAD if size > 0 => segments.end = segments.end.max(offset.saturating_add(size)),
-                // Of several the kernel takes the first.
-                PT_INTERP if segments.loader.is_none() => segments.loader = Some((offset, size)),
-                PT_GNU_STACK => segments.stack = reader.number(memory_at, word)?,
-                _ => {}
+        // Most tables fit, and take one read.
+        let mut buffer = [0; 16 * 56];
+        let size = self.entry_size();
+        let mut read_until = 0;
+        let length = usize::from(self.entries) * size;
+        while read_until < length {
+            let piece = buffer.get_mut(..(length - read_until).min(16 * size))?;
+            read(self.table.checked_add(read_until as u64)?, piece)?;
+            read_until += piece.len();
+            for entry in piece.chunks_exact(size) {
+                let reader = Reader { bytes: entry, big_endian: self.big_endian };
+                let (offset, size) = (reader.number(offset_at, word)?, reader.number(size_at, word)?);
+                match reader.number(0, 4)? {
+                    PT_LOAD if size > 0 => segments.end = segments.end.max(offset.saturating_add(size)),
+                    // Of several the kernel takes the first.
+                    PT_INTERP if segments.loader.is_none() => segments.loader = Some((offset, size)),
+                    PT_GNU_STACK => segments.stack = reader.number(memory_at, word)?,
+                    _ => {}
+                }
             }
         }
         Some(segments)
@@ -226,25 +239,24 @@ impl Header {
     /// `x86-64`, `32-bit arm`, `machine 8190`.
     #[must_use]
     pub fn machine_name(&self) -> String {
-        let name = machine_name(self.machine, self.wide);
-        let order = if self.big_endian && matches!(self.machine, 8 | 21) { "big-endian " } else { "" };
-        match name {
-            Some(name) => format!("{order}{name}"),
-            None => format!("machine {} of the ELF list", self.machine),
-        }
+        machine_name(self.machine, self.wide, self.big_endian)
+            .map_or_else(|| format!("machine {} of the ELF list", self.machine), str::to_owned)
     }
 }
 
-/// The name that people use for a machine.
+/// The name that people use for a machine; with the byte order where there are both.
 #[must_use]
-pub fn machine_name(machine: u16, wide: bool) -> Option<&'static str> {
+pub fn machine_name(machine: u16, wide: bool, big_endian: bool) -> Option<&'static str> {
     Some(match (machine, wide) {
         (2 | 18 | 43, _) => "SPARC",
         (EM_386, _) => "32-bit x86",
-        (8, true) => "64-bit MIPS",
-        (8, false) => "32-bit MIPS",
-        (20, _) => "32-bit PowerPC",
-        (21, _) => "64-bit PowerPC",
+        (EM_MIPS, true) if big_endian => "big-endian 64-bit MIPS",
+        (EM_MIPS, false) if big_endian => "big-endian 32-bit MIPS",
+        (EM_MIPS, true) => "64-bit MIPS",
+        (EM_MIPS, false) => "32-bit MIPS",
+        (EM_PPC, _) => "32-bit PowerPC",
+        (EM_PPC64, _) if big_endian => "big-endian 64-bit PowerPC",
+        (EM_PPC64, _) => "64-bit PowerPC",
         (22, true) => "s390x",
         (22, false) => "s390",
         (EM_ARM, _) => "32-bit arm",
@@ -260,6 +272,16 @@ pub fn machine_name(machine: u16, wide: bool) -> Option<&'static str> {
     })
 }
 
+/// Whether the machine that uname(2) calls this is big-endian; `None` where the name does not tell.
+#[must_use]
+pub fn is_big_endian(uname: &[u8]) -> Option<bool> {
+    match uname {
+        b"ppc64" | b"s390x" => Some(true),
+        _ if uname.starts_with(b"arm") || uname.starts_with(b"mips") => None,
+        _ => Some(false),
+    }
+}
+
 /// `e_machine` of the programs that a kernel runs whose uname(2) gives this `machine`.
 #[must_use]
 pub fn machine_of(uname: &[u8]) -> Option<u16> {
@@ -268,11 +290,11 @@ pub fn machine_of(uname: &[u8]) -> Option<u16> {
         b"aarch64" => EM_AARCH64,
         b"riscv64" | b"riscv32" => 243,
         b"s390x" => 22,
-        b"ppc64" | b"ppc64le" => 21,
+        b"ppc64" | b"ppc64le" => EM_PPC64,
         b"loongarch64" => 258,
         b"i386" | b"i486" | b"i586" | b"i686" => EM_386,
         _ if uname.starts_with(b"arm") => EM_ARM,
-        _ if uname.starts_with(b"mips") => 8,
+        _ if uname.starts_with(b"mips") => EM_MIPS,
         _ => return None,
     })
 }
@@ -418,7 +440,9 @@ pub(crate) mod tests {
     fn machines_have_names() {
         for uname in ["x86_64", "aarch64", "armv7l", "i686", "riscv64", "s390x", "ppc64le", "mips64", "loongarch64"] {
             let machine = machine_of(uname.as_bytes()).unwrap();
-            assert!(machine_name(machine, true).is_some(), "{uname}");
+            for big_endian in [false, true] {
+                assert!(machine_name(machine, true, big_endian).is_some(), "{uname}");
+            }
         }
         assert_eq!(machine_of(b"vax"), None);
         let header = Header::parse(&elf(true, true, ET_EXEC, 21, &[])).unwrap();

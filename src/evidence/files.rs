@@ -16,6 +16,7 @@ use nix::unistd::AccessFlags;
 use super::content::Content;
 use super::elf::{self, Elf};
 use super::mountinfo::Mount;
+use super::roads::Roads;
 use super::user::{FileCapabilities, User};
 use super::walk::{self, Obstacle, Permissions};
 use crate::sys::descriptor::errno_of;
@@ -28,7 +29,7 @@ const LONGEST_CHAIN: usize = 7;
 /// More than an image has.
 const MOST_LOADERS: usize = 8;
 /// Longest mountinfo that is read. A container has some dozens of mounts.
-const LONGEST_MOUNTINFO: u64 = 1 << 20;
+pub(super) const LONGEST_MOUNTINFO: u64 = 1 << 20;
 
 /// The look at one command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -122,48 +123,102 @@ impl FileFacts {
         (!self.is_regular() || self.noexec == Some(true) || self.access == Some(false)).then_some(libc::EACCES)
     }
 
-    /// Whether its content is seen to be none that a kernel runs.
-    fn is_unknown_format(&self) -> bool {
-        !matches!(self.content, None | Some(Content::Script(_) | Content::Elf(_)))
+    /// Whether its content is seen to be none that this machine's kernel runs.
+    fn is_unknown_format(&self, machine: Option<&[u8]>) -> bool {
+        match &self.content {
+            None | Some(Content::Script(_)) => false,
+            Some(Content::Elf(elf)) => kinship(machine, elf).is_some_and(|(kinship, _)| kinship == Kinship::Foreign),
+            Some(_) => true,
+        }
     }
 }
 
 impl Candidate {
-    /// errno that execve(2) should give for it, from what was seen; `None` if nothing stands in its way.
+    /// errno that execve(2) should give for it on the machine that uname(2) calls `machine`, from what was seen; `None`
+    /// if nothing stands in its way.
     #[must_use]
-    pub fn expected_errno(&self) -> Option<i32> {
-        std::iter::once(&self.target).chain(self.needs.iter().map(|(_, target)| target)).find_map(
-            |target| match &target.file {
-                Err(obstacle) => Some(obstacle.errno),
-                Ok(facts) if facts.is_unknown_format() => Some(facts.refusal().unwrap_or(libc::ENOEXEC)),
-                Ok(facts) => facts.refusal(),
-            },
-        )
+    pub fn expected_errno(&self, machine: Option<&[u8]>) -> Option<i32> {
+        let needs = self.needs.iter().map(|(role, target)| (Some(*role), target));
+        std::iter::once((None, &self.target)).chain(needs).find_map(|(role, target)| match &target.file {
+            Err(obstacle) => Some(obstacle.errno),
+            Ok(facts) if facts.is_unknown_format(machine) => Some(facts.refusal().unwrap_or(match role {
+                Some(Role::Loader) => libc::ELIBBAD,
+                _ => libc::ENOEXEC,
+            })),
+            Ok(facts) => facts.refusal(),
+        })
     }
+
+    /// What a shell, or an execvp(3) that tries one, would read as a script if the kernel does not take it (the last of
+    /// its chain): text, or nothing.
+    fn runs_by_a_shell(&self) -> bool {
+        let last = self.needs.iter().rfind(|(role, _)| *role != Role::Loader).map_or(&self.target, |(_, last)| last);
+        let content = last.file.as_ref().ok().and_then(|facts| facts.content.as_ref());
+        matches!(content, Some(Content::Empty | Content::Text | Content::LateShebang(_) | Content::BrokenScript(_)))
+    }
+}
+
+/// How an ELF file relates to the machine that it is to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinship {
+    /// Made for it.
+    Native,
+    /// 32-bit, and the kernel runs such programs if it was built so.
+    Companion,
+    /// For another one.
+    Foreign,
+}
+
+/// How `elf` relates to the machine that uname(2) calls `machine`, and what that is called; `None` if it is not known.
+#[must_use]
+pub fn kinship(machine: Option<&[u8]>, elf: &Elf) -> Option<(Kinship, &'static str)> {
+    let uname = machine?;
+    let is_wide = uname.windows(2).any(|window| window == b"64") || uname == b"s390x";
+    let (native, machine) = (elf::machine_of(uname)?, elf.header.machine);
+    let is_big_endian = elf::is_big_endian(uname);
+    let kinship = match (native, machine) {
+        // The kernel reads the header in its own byte order, and finds no number of a machine in the other.
+        _ if is_big_endian.is_some_and(|big| big != elf.header.big_endian) => Kinship::Foreign,
+        (elf::EM_X86_64, elf::EM_386) | (elf::EM_AARCH64, elf::EM_ARM) | (elf::EM_PPC64, elf::EM_PPC) => {
+            Kinship::Companion
+        }
+        _ if native != machine => Kinship::Foreign,
+        _ if is_wide && !elf.header.wide => Kinship::Companion,
+        _ => Kinship::Native,
+    };
+    Some((kinship, elf::machine_name(native, is_wide, is_big_endian == Some(true))?))
 }
 
 impl Inspection {
     /// Looks at each of `paths`; those that are relative start at `directory`, where PROGRAM was to be started.
+    /// `answered`: execve(2) has just had an answer from all of them. Otherwise nothing is looked at that a server would
+    /// have to answer for.
     #[must_use]
     // Not inlined: its buffers would lie on the stack of every run.
     #[inline(never)]
-    pub fn of(name: &[u8], paths: Vec<Vec<u8>>, search_path: Option<Vec<u8>>, directory: Option<&Path>) -> Self {
-        let mounts = read_start("/proc/self/mountinfo", LONGEST_MOUNTINFO);
-        let looker = Looker { mounts, directory, is_search: search_path.is_some() };
+    pub fn of(
+        name: &[u8],
+        paths: Vec<Vec<u8>>,
+        search_path: Option<Vec<u8>>,
+        directory: Option<&Path>,
+        answered: bool,
+    ) -> Self {
+        let looker = Looker { roads: Roads::read(), directory, is_search: search_path.is_some(), answered };
         let candidates: Vec<Candidate> = paths.into_iter().map(|path| looker.candidate(path)).collect();
         let is_missing = candidates.iter().all(|candidate| candidate.target.file.is_err());
         let directories = || search_path.as_deref().unwrap_or_default().split(|byte| *byte == b':');
+        let find = |name: &[u8]| looker.find(name);
         let (mut near, mut elsewhere) = (Vec::new(), None);
         if is_missing && search_path.is_some() && !name.is_empty() {
-            near = walk::near_in(directories(), name);
-            elsewhere = find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), name);
+            near = walk::near_in(directories().filter(|path| looker.may_look(as_path(path))), name);
+            elsewhere = find(name);
         }
         if is_missing && elsewhere.is_none() {
-            elsewhere = first_word(name).and_then(|word| find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), word));
+            elsewhere = first_word(name).and_then(find);
         }
         let interpreter = candidates.iter().flat_map(|candidate| &candidate.needs).find_map(|(role, target)| {
             let missing = *role == Role::Interpreter && target.file.is_err();
-            missing.then(|| existing_interpreter(&target.path)).flatten()
+            missing.then(|| looker.existing_interpreter(&target.path)).flatten()
         });
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         let label = read_start("/proc/self/attr/current", 256);
@@ -174,7 +229,7 @@ impl Inspection {
             near,
             elsewhere,
             interpreter,
-            loaders: loaders(),
+            loaders: looker.loaders(),
             machine: nix::sys::utsname::uname().ok().map(|name| name.machine().as_bytes().to_vec()),
             security_label: Some(label).filter(|label| !label.is_empty()).map(<[u8]>::to_vec),
             search_path,
@@ -189,7 +244,7 @@ impl Inspection {
     pub fn expected_errno(&self) -> Option<i32> {
         let mut result = libc::ENOENT;
         for candidate in &self.candidates {
-            match candidate.expected_errno()? {
+            match candidate.expected_errno(self.machine.as_deref())? {
                 // A directory that may not be searched counts as one that has nothing, as in rinit's own search.
                 libc::EACCES if self.search_path.is_some() && candidate.target.file.is_err() => {}
                 libc::ENOENT | libc::ENOTDIR if self.candidates.len() > 1 => {}
@@ -199,6 +254,21 @@ impl Inspection {
             }
         }
         Some(result)
+    }
+
+    /// Whether a shell, or a program that starts others as env(1) does, ends with `code`, 126 or 127, because of what was
+    /// seen. Measured with bash 5.2, dash 0.5.12, busybox 1.35, coreutils 9.1: 127 where nothing is found; either of them
+    /// where the kernel does not find what the file needs or what its path leads through, and for what is no program, which
+    /// some hand to /bin/sh as a script; never for a text, which runs so.
+    #[must_use]
+    pub fn explains(&self, code: u8) -> bool {
+        match self.expected_errno() {
+            Some(libc::ENOENT) => code == 127 || self.candidates.iter().any(|candidate| candidate.target.file.is_ok()),
+            Some(libc::EACCES) => code == 126,
+            Some(libc::ENOEXEC) => !self.candidates.iter().any(Candidate::runs_by_a_shell),
+            Some(errno) => matches!(errno, libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG | libc::ELIBBAD),
+            None => false,
+        }
     }
 }
 
@@ -211,68 +281,86 @@ fn first_word(name: &[u8]) -> Option<&[u8]> {
     (word.len() < name.len() && !word.is_empty()).then_some(word)
 }
 
-/// The first of `directories` that has a regular file of this name: its path. Relative ones are left out.
-fn find<'a>(mut directories: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Option<Vec<u8>> {
-    directories.find_map(|directory| {
-        let path = if name.starts_with(b"/") { name.to_vec() } else { [directory, b"/", name].concat() };
-        let is_file = path.starts_with(b"/") && fs::metadata(as_path(&path)).is_ok_and(|meta| meta.is_file());
-        is_file.then_some(path)
-    })
-}
-
-/// What a script must have meant by `path`.
-fn existing_interpreter(path: &[u8]) -> Option<Vec<u8>> {
-    let clean = path.strip_suffix(b"\r").unwrap_or(path);
-    let name = clean.rsplit(|byte| *byte == b'/').next().filter(|name| !name.is_empty())?;
-    if clean.len() < path.len() && clean.starts_with(b"/") && fs::metadata(as_path(clean)).is_ok() {
-        return Some(clean.to_vec());
-    }
-    find(STANDARD_DIRECTORIES.split(|byte| *byte == b':'), name)
-}
-
-/// The dynamic loaders that distributions put where every binary looks for them. `None` if a directory is there and
-/// cannot be read.
-fn loaders() -> Option<Vec<Vec<u8>>> {
-    const NAMES: [&[u8]; 4] = [b"ld-musl-", b"ld-linux", b"ld64.so.", b"ld.so.1"];
-    let mut found = Vec::new();
-    for directory in ["/lib", "/lib64"] {
-        let list = match fs::read_dir(directory) {
-            Ok(list) => list,
-            Err(error) if errno_of(&error) == nix::errno::Errno::ENOENT => continue,
-            Err(_) => return None,
-        };
-        for entry in list.flatten() {
-            let name = entry.file_name();
-            let name = name.as_bytes();
-            // /lib64 may be a link to /lib.
-            let is_new = found.iter().all(|other: &Vec<u8>| !other.ends_with(name));
-            if NAMES.iter().any(|start| name.starts_with(start)) && is_new && found.len() < MOST_LOADERS {
-                found.push([directory.as_bytes(), b"/", name].concat());
-            }
-        }
-    }
-    Some(found)
-}
-
-fn as_path(bytes: &[u8]) -> &Path {
+pub(super) fn as_path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
 }
 
 /// Up to `most` bytes of a file of /proc; nothing if it cannot be read.
-fn read_start(path: &str, most: u64) -> Vec<u8> {
+pub(super) fn read_start(path: &str, most: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
     bytes
 }
 
 struct Looker<'a> {
-    mounts: Vec<u8>,
+    roads: Option<Roads>,
     directory: Option<&'a Path>,
     /// Whether the paths are those of a search: that most of them lead nowhere is no news.
     is_search: bool,
+    answered: bool,
 }
 
 impl Looker<'_> {
+    /// Whether `path`, for which nobody has asked, can be looked at. Without a mount table: where nothing has run yet.
+    fn is_open(&self, path: &Path) -> bool {
+        self.roads.as_ref().map_or(self.answered, |roads| roads.is_open(path))
+    }
+
+    /// Whether `path`, one of those that execve(2) may have tried, can be looked at.
+    fn may_look(&self, path: &Path) -> bool {
+        self.answered || self.is_open(path)
+    }
+
+    fn mounts(&self) -> &[u8] {
+        self.roads.as_ref().map_or(&[], |roads| &roads.mounts)
+    }
+
+    /// Where programs usually are: the first regular file of this name, which may be a path. Relative ones are left out.
+    fn find(&self, name: &[u8]) -> Option<Vec<u8>> {
+        STANDARD_DIRECTORIES.split(|byte| *byte == b':').find_map(|directory| {
+            let path = if name.starts_with(b"/") { name.to_vec() } else { [directory, b"/", name].concat() };
+            let is_file = self.is_open(as_path(&path)) && fs::metadata(as_path(&path)).is_ok_and(|meta| meta.is_file());
+            is_file.then_some(path)
+        })
+    }
+
+    /// What a script must have meant by `path`.
+    fn existing_interpreter(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let clean = path.strip_suffix(b"\r").unwrap_or(path);
+        let name = clean.rsplit(|byte| *byte == b'/').next().filter(|name| !name.is_empty())?;
+        if clean.len() < path.len() && self.is_open(as_path(clean)) && fs::metadata(as_path(clean)).is_ok() {
+            return Some(clean.to_vec());
+        }
+        self.find(name)
+    }
+
+    /// The dynamic loaders that distributions put where every binary looks for them. `None` if a directory is there and
+    /// cannot be read.
+    fn loaders(&self) -> Option<Vec<Vec<u8>>> {
+        const NAMES: [&[u8]; 4] = [b"ld-musl-", b"ld-linux", b"ld64.so.", b"ld.so.1"];
+        let mut found = Vec::new();
+        for directory in ["/lib", "/lib64"] {
+            if !self.is_open(Path::new(directory)) {
+                return None;
+            }
+            let list = match fs::read_dir(directory) {
+                Ok(list) => list,
+                Err(error) if errno_of(&error) == nix::errno::Errno::ENOENT => continue,
+                Err(_) => return None,
+            };
+            for entry in list.flatten() {
+                let name = entry.file_name();
+                let name = name.as_bytes();
+                // /lib64 may be a link to /lib.
+                let is_new = found.iter().all(|other: &Vec<u8>| !other.ends_with(name));
+                if NAMES.iter().any(|start| name.starts_with(start)) && is_new && found.len() < MOST_LOADERS {
+                    found.push([directory.as_bytes(), b"/", name].concat());
+                }
+            }
+        }
+        Some(found)
+    }
+
     fn candidate(&self, path: Vec<u8>) -> Candidate {
         let target = self.target(path);
         let mut needs: Vec<(Role, Target)> = Vec::new();
@@ -299,12 +387,15 @@ impl Looker<'_> {
             None if !path.starts_with(b"/") => return Target { path, file: Err(Obstacle::bare(0)) },
             None => path,
         };
+        if !self.may_look(as_path(&path)) {
+            return Target { path, file: Err(Obstacle::bare(0)) };
+        }
         let file = match fs::metadata(as_path(&path)) {
             Ok(meta) => Ok(self.facts(as_path(&path), &meta)),
             Err(error) => {
                 let errno = errno_of(&error) as i32;
                 let is_news = || !self.is_search || errno == libc::EACCES || as_path(&path).is_symlink();
-                Err(if is_news() { Obstacle::find(&path, errno, &self.mounts) } else { Obstacle::bare(errno) })
+                Err(if is_news() { Obstacle::find(&path, errno, self.mounts()) } else { Obstacle::bare(errno) })
             }
         };
         Target { path, file }
@@ -321,7 +412,7 @@ impl Looker<'_> {
             access: meta.is_file().then(|| nix::unistd::eaccess(path, AccessFlags::X_OK).is_ok()),
             noexec: flags.map(|flags| flags.contains(FsFlags::ST_NOEXEC)),
             nosuid: flags.map(|flags| flags.contains(FsFlags::ST_NOSUID)),
-            mount: real.and_then(|real| Mount::covering(&self.mounts, real.as_os_str().as_bytes())),
+            mount: real.and_then(|real| Mount::covering(self.mounts(), real.as_os_str().as_bytes())),
             content: start,
             capabilities: attribute(path, c"security.capability").and_then(|bytes| FileCapabilities::parse(&bytes)),
         }

@@ -32,9 +32,10 @@ impl Language {
         Self::read(&mut open_regular(path)?)
     }
 
+    /// The same for an open file.
     // Inlined, the buffer would be part of main's frame, and that lies under everything while PROGRAM runs.
     #[inline(never)]
-    fn read(file: &mut impl Read) -> Option<Self> {
+    pub fn read(file: &mut impl Read) -> Option<Self> {
         let mut buffer = [0; PIECE];
         let mut kept = 0;
         for piece in 0..ENOUGH / PIECE {

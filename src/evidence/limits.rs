@@ -29,6 +29,8 @@ pub struct Limits {
     pub address_space: Option<Limit>,
     /// `Max open files`.
     pub open_files: Option<Limit>,
+    /// `Max processes`, of the user.
+    pub processes: Option<Limit>,
 }
 
 impl Limits {
@@ -46,6 +48,7 @@ impl Limits {
                 b"Max core file size" => &mut limits.core,
                 b"Max address space" => &mut limits.address_space,
                 b"Max open files" => &mut limits.open_files,
+                b"Max processes" => &mut limits.processes,
                 _ => continue,
             };
             let mut words = rest.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());

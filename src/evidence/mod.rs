@@ -2,8 +2,10 @@
 //! Whatever could not be read is `None`, never zero.
 
 pub mod cgroup;
+pub mod checks;
 pub mod content;
 pub mod death;
+pub mod drained;
 pub mod elf;
 pub mod files;
 pub mod language;
@@ -11,30 +13,42 @@ pub mod limits;
 pub mod mountinfo;
 pub mod near;
 pub mod process;
+pub mod roads;
+pub mod running;
 pub mod shebang;
 pub mod snapshot;
 pub mod sockets;
 pub mod start_limits;
+pub mod stuck;
+pub mod tail;
 pub mod user;
 pub mod walk;
 
 use std::time::Duration;
 
+use crate::outcome::Outcome;
 use crate::signals::{Origin, Sender, Signo};
 use cgroup::{Memory, Strain};
+use checks::Checked;
 use death::{Death, Executed};
+use drained::Drained;
 use elf::Executable;
 use files::Inspection;
 use language::Language;
+use limits::Limits;
 use process::{Process, Status};
 use snapshot::Snapshot;
 use start_limits::StartLimits;
+use stuck::Stuck;
+use tail::Tail;
 
 /// Everything that is known when PROGRAM has ended.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// What was to be run.
     pub command: Command,
+    /// What a failed start ends with by the name that rinit was called by; `None`: by its own.
+    pub start_status: Option<u8>,
     /// PROGRAM's pid; `None` if there was no fork.
     pub pid: Option<i32>,
     /// Whether rinit is PID 1 of its namespace.
@@ -55,14 +69,14 @@ pub struct Evidence {
     pub signals_omitted: u64,
     /// /proc/PID/status of the zombie.
     pub zombie: Option<Status>,
+    /// The limits that it had at its end; only if it failed.
+    pub limits: Option<Limits>,
     /// What PROGRAM had become right after its execve(2).
     pub executed: Option<Executed>,
     /// More of the zombie, if a signal ended it.
     pub death: Option<Death>,
     /// PROGRAM's executable, at a SIGSEGV or SIGBUS.
     pub elf: Option<Executable>,
-    /// Page faults of the children that PROGRAM had waited for; only if SIGKILL ended it.
-    pub faults_of_children: Option<u64>,
     /// The memory cgroup, if there is one to be seen.
     pub memory: Option<Box<Memory>>,
     /// Other counters of the container; only when it failed.
@@ -75,12 +89,45 @@ pub struct Evidence {
     pub killed: Killed,
     /// Processes of the container (as PID 1) or descendants (else) that are there after PROGRAM, zombies included.
     pub left: Option<Vec<Process>>,
+    /// PROGRAM when the time that it had to stop was over; only with `--stop-timeout`.
+    pub stuck: Option<Box<Stuck>>,
+    /// What became of what it left; only with `--drain`, and if something was left.
+    pub drained: Option<Drained>,
     /// What is on disk where PROGRAM should be; only when it could not be started.
     pub inspection: Option<Inspection>,
+    /// The first of the commands that PROGRAM was to run that cannot be started, as far as the files show; only after 126
+    /// and 127, and only where PROGRAM's arguments tell its name.
+    pub inside: Option<Box<Inside>>,
     /// What may have been too small for the start; only when there was none.
     pub start_limits: Option<StartLimits>,
     /// What PROGRAM's file was built from; only where it exited with a code of that language's runtime.
     pub language: Option<Language>,
+    /// The last lines that PROGRAM wrote; only with `--tail`.
+    pub tail: Option<Tail>,
+    /// What was found about the claim of the line that was recognized there.
+    pub checked: Option<Checked>,
+}
+
+/// A command that PROGRAM was to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// As it was given. What is behind a blank or a `=` may be a secret.
+    pub name: Vec<u8>,
+    /// Whether it was to run as another user than rinit's.
+    pub other_user: bool,
+    /// What is on disk where it should be.
+    pub inspection: Inspection,
+}
+
+impl Evidence {
+    /// The status that a run ends with, before any `--remap-exit`.
+    #[must_use]
+    pub fn exit_status(&self, outcome: &Outcome) -> u8 {
+        match (outcome, self.start_status) {
+            (Outcome::NotStarted(_), Some(status)) => status,
+            _ => outcome.exit_status(),
+        }
+    }
 }
 
 /// PROGRAM and its arguments.
@@ -119,6 +166,8 @@ pub struct Killed {
 pub struct Killer {
     /// OOM kills on the whole machine since it booted.
     pub on_machine: Option<u64>,
+    /// The same soon after the start.
+    pub on_machine_before: Option<u64>,
     /// rinit's own /proc/PID/oom_score_adj, which PROGRAM inherits.
     pub score_adj: Option<i32>,
     /// Whether Kubernetes set the environment (`KUBERNETES_SERVICE_HOST`).

@@ -21,12 +21,11 @@ impl Mount {
     /// Reads one line. `None` if it has fewer fields.
     #[must_use]
     pub fn parse(line: &[u8]) -> Option<Self> {
+        let file_system = file_system(line).map(|(name, _)| unescape(name));
         let mut fields = line.split(|byte| *byte == b' ');
         let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
         let root = unescape(fields.nth(1)?);
         let mount_point = unescape(fields.next()?);
-        // Any number of optional fields, then a hyphen.
-        let file_system = fields.skip_while(|field| *field != b"-").nth(1).map(unescape);
         Some(Self { id, parent, root, mount_point, file_system })
     }
 
@@ -65,6 +64,25 @@ impl Mount {
         };
         file.len() == 8 && file.iter().all(u8::is_ascii_hexdigit)
     }
+}
+
+/// What one line has behind its hyphen: the type of the file system, and the file system's own options.
+#[must_use]
+pub fn file_system(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Six fields come before it, and any number of optional ones.
+    let fields = line.trim_ascii_end().split(|byte| *byte == b' ').skip(6);
+    let mut fields = fields.skip_while(|field| *field != b"-").skip(1);
+    Some((fields.next()?, fields.nth(1)?))
+}
+
+/// The value of option `name`; empty for one without a value.
+#[must_use]
+pub fn option<'a>(options: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    options.split(|byte| *byte == b',').find_map(|option| match option.strip_prefix(name)? {
+        [] => Some(&[][..]),
+        [b'=', value @ ..] => Some(value),
+        _ => None,
+    })
 }
 
 fn number(field: &[u8]) -> Option<u64> {

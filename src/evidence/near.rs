@@ -40,6 +40,8 @@ impl<'a> Nearest<'a> {
 }
 
 /// How far `name` is from `wanted`; `None` if it is another name, or the same.
+// Not inlined: `offer` is generic.
+#[inline(never)]
 fn rank(wanted: &[u8], name: &[u8]) -> Option<usize> {
     if wanted == name || wanted.len() > LONGEST || name.len() > LONGEST || wanted.is_empty() {
         return None;

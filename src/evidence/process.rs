@@ -8,6 +8,8 @@ use std::io::Read;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::mountinfo;
+use super::user::User;
 use crate::signals::SignalSet;
 
 /// The lines of /proc/PID/status (proc_pid_status(5)) that rinit reasons from. They still read on a zombie.
@@ -19,6 +21,8 @@ pub struct Status {
     pub state: Option<u8>,
     /// `PPid`.
     pub parent: Option<i32>,
+    /// `VmRSS`, in KiB; a zombie has none.
+    pub resident_kib: Option<u64>,
     /// `ShdPnd`: signals pending for the whole process.
     pub pending: Option<SignalSet>,
     /// `SigBlk` of the main thread.
@@ -29,8 +33,12 @@ pub struct Status {
     pub caught: Option<SignalSet>,
     /// `CapEff`: bit n is capability n (capabilities(7)).
     pub capabilities: Option<u64>,
+    /// `Uid` and `Gid`, the effective ones, `Groups` and the capabilities.
+    pub user: Option<User>,
     /// `Seccomp`: 0 off, 1 strict, 2 filter, 3 killed by its filter (`SECCOMP_MODE_DEAD`, kernel/seccomp.c).
     pub seccomp: Option<u8>,
+    /// `NoNewPrivs`, Linux 4.10.
+    pub no_new_privs: Option<bool>,
 }
 
 impl Status {
@@ -38,20 +46,28 @@ impl Status {
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         let mut status = Self::default();
+        // Real, effective, saved, file system.
+        let effective = |value: &[u8]| value.split(|byte| *byte == b'\t').nth(1).and_then(number);
+        let (mut uid, mut gid) = (None, None);
         for (key, value) in fields(text) {
             match key {
                 b"Name" => status.name = Some(unescape_name(value)),
                 b"State" => status.state = value.first().copied(),
                 b"PPid" => status.parent = number(value),
+                b"VmRSS" => status.resident_kib = value.strip_suffix(b" kB").and_then(number),
                 b"ShdPnd" => status.pending = set(value),
                 b"SigBlk" => status.blocked = set(value),
                 b"SigIgn" => status.ignored = set(value),
                 b"SigCgt" => status.caught = set(value),
                 b"CapEff" => status.capabilities = hexadecimal(value),
+                b"Uid" => uid = effective(value),
+                b"Gid" => gid = effective(value),
                 b"Seccomp" => status.seccomp = number(value),
+                b"NoNewPrivs" => status.no_new_privs = number(value).map(|set: u8| set != 0),
                 _ => {}
             }
         }
+        status.user = uid.zip(gid).map(|(uid, gid)| User::parse(text, uid, gid));
         status
     }
 }
@@ -69,7 +85,7 @@ fn hexadecimal(value: &[u8]) -> Option<u64> {
 }
 
 /// The lines `KEY:<tab>VALUE` of /proc/PID/status, without the blanks around the value.
-pub(crate) fn fields(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn fields(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     text.split(|byte| *byte == b'\n').filter_map(|line| {
         let (key, value) = line.split_at(line.iter().position(|byte| *byte == b':')?);
         Some((key, value.get(1..)?.trim_ascii()))
@@ -156,6 +172,12 @@ impl Proc {
         (target.to_str()? == own_pid.to_string()).then_some(Self { own_pid })
     }
 
+    /// Whether `pid` is rinit's own.
+    #[must_use]
+    pub fn is_own(self, pid: i32) -> bool {
+        pid == self.own_pid
+    }
+
     /// /proc/PID/status.
     #[must_use]
     pub fn status(self, pid: i32) -> Option<Status> {
@@ -168,12 +190,6 @@ impl Proc {
         read_small(&format!("/proc/{pid}/stat"), Process::parse)?
     }
 
-    /// See [`faults_of_children`].
-    #[must_use]
-    pub fn faults_of_children(self, pid: i32) -> Option<u64> {
-        read_small(&format!("/proc/{pid}/stat"), faults_of_children)?
-    }
-
     /// Every process here but rinit, zombies included: what ends with the container when PID 1 exits.
     #[must_use]
     pub fn others(self) -> Option<Vec<Process>> {
@@ -181,9 +197,11 @@ impl Proc {
         if nix::sys::signal::kill(Pid::from_raw(-1), None) == Err(Errno::ESRCH) {
             return Some(Vec::new());
         }
-        let entries = fs::read_dir("/proc").ok()?;
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        let others: Vec<i32> = pids.filter(|pid| *pid != self.own_pid).collect();
+        let mut others: Vec<i32> = Vec::new();
+        for entry in fs::read_dir("/proc").ok()? {
+            let pid: Option<i32> = entry.ok()?.file_name().to_str().and_then(|name| name.parse().ok());
+            others.extend(pid.filter(|pid| *pid != self.own_pid));
+        }
         // There is one at least, seen or not.
         if others.is_empty() { None } else { self.all(&others) }
     }
@@ -200,6 +218,34 @@ impl Proc {
             next += 1;
         }
         self.all(&pids)
+    }
+
+    /// Every process here, zombies included, by pid (fs/proc/base.c, `proc_pid_readdir`), as far as /proc shows them.
+    #[must_use]
+    pub fn everybody(self) -> Vec<Process> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(|pid| self.process(pid)).collect()
+    }
+
+    /// Of [`Self::everybody`] rinit's descendants. By their parents' pids: [`Self::descendants`] does not find what a
+    /// thread other than the first forked, but need not look at everybody.
+    #[must_use]
+    pub fn family(self) -> Vec<Process> {
+        let mut all = self.everybody();
+        // Up the line from each, no further than there are processes: the parents may have changed meanwhile.
+        let belongs = |process: &Process| {
+            let mut parent = process.parent;
+            all.iter().any(|_| {
+                let found = all.binary_search_by_key(&parent, |one| one.pid).ok().filter(|_| parent != self.own_pid);
+                parent = found.and_then(|at| all.get(at)).map_or(parent, |one| one.parent);
+                found.is_none()
+            }) && parent == self.own_pid
+        };
+        let family: Vec<bool> = all.iter().map(belongs).collect();
+        let mut family = family.into_iter();
+        all.retain(|_| family.next() == Some(true));
+        all
     }
 
     /// What is seen is all only where /proc hides nothing.
@@ -223,10 +269,11 @@ impl Proc {
 }
 
 /// Whether /proc is mounted with hidepid (proc(5)), by /proc/PID/mountinfo. 0 and off hide nothing.
-fn hides_processes(mountinfo: &[u8]) -> bool {
+#[must_use]
+pub fn hides_processes(mountinfo: &[u8]) -> bool {
     let last = mountinfo.split(|byte| *byte == b'\n').rfind(|line| line.windows(7).any(|part| part == b" /proc "));
-    let mut options = last.unwrap_or_default().split(|byte| matches!(byte, b' ' | b','));
-    options.any(|option| option.strip_prefix(b"hidepid=").is_some_and(|value| !matches!(value, b"0" | b"off")))
+    let options = last.and_then(mountinfo::file_system).map_or(&[][..], |(_, options)| options);
+    mountinfo::option(options, b"hidepid").is_some_and(|value| !matches!(value, b"0" | b"off"))
 }
 
 /// Reads a file of /proc that is never longer than a page. Not inlined: the buffer must not lie in the frame of the loop
@@ -246,7 +293,8 @@ mod tests {
     #[test]
     fn status_of_a_zombie() {
         let text = b"Name:\tevil\\nname\\\\\nUmask:\t0022\nState:\tZ (zombie)\nPPid:\t1\nShdPnd:\t0000000000004000\n\
-            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nCapEff:\t00000000a80425fb\nSeccomp:\t3\nSeccomp_filters:\t1\n";
+            SigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\nSigCgt:\t8000000000000000\nUid:\t0\t33\t0\t33\n\
+            Gid:\t0\t34\t0\t34\nGroups:\t34 35 \nCapEff:\t00000000a80425fb\nNoNewPrivs:\t1\nSeccomp:\t3\nSeccomp_filters:\t1\n";
         let status = Status::parse(text);
         assert_eq!(status.name.as_deref(), Some(&b"evil\nname\\"[..]));
         assert_eq!(status.state, Some(b'Z'));
@@ -255,6 +303,9 @@ mod tests {
         assert!(status.ignored.unwrap().contains(Signo::PIPE));
         assert!(status.caught.unwrap().contains(Signo::new(64).unwrap()));
         assert_eq!((status.seccomp, status.capabilities), (Some(3), Some(0xa804_25fb)));
+        assert_eq!(status.no_new_privs, Some(true));
+        let user = status.user.unwrap();
+        assert_eq!((user.uid, user.gid, user.groups, user.effective), (33, 34, Some(vec![34, 35]), Some(0xa804_25fb)));
     }
 
     #[test]

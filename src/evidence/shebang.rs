@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 /// The kernel looks at this many bytes (include/uapi/linux/binfmts.h, `BINPRM_BUF_SIZE`; 128 before Linux 5.1).
-const LOOKED_AT: usize = 256;
+pub(super) const LOOKED_AT: usize = 256;
 
 /// `#!INTERPRETER [ARGUMENT]`
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -87,7 +87,7 @@ impl Proc {
         }
         let (threads, children) = self.threads_and_children(pid);
         let holders = children.iter().flatten().map(|child| child.pid);
-        let backlogs = backlogs(pid)
+        let backlogs = backlogs(pid, 1)
             .into_iter()
             .map(|backlog| Waiting {
                 held: holds_socket([pid].into_iter().chain(holders.clone()), backlog.inode),

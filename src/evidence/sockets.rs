@@ -1,93 +1,125 @@
-//! Connections that wait to be accepted, from /proc/PID/net/tcp and tcp6 (proc_pid_net(5)).
+//! TCP and UDP sockets, from /proc/PID/net (proc_pid_net(5)).
 
 #![forbid(unsafe_code)]
 
 use std::fs::File;
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A listening socket with connections that nobody has accepted yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
     /// Local TCP port.
     pub port: u16,
-    /// Connections in the accept queue (`rx_queue` of a listening socket; net/ipv4/tcp_ipv4.c, `get_tcp4_sock`).
+    /// Connections in the accept queue.
     pub waiting: u32,
     /// The socket's inode.
     pub inode: u64,
 }
 
-/// What a row says.
-enum Row {
-    Listens(Backlog),
-    /// A connection: the kernel lists all sockets that listen before the first of these.
-    Other,
-    /// The heading, or what does not parse.
-    Unreadable,
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Socket {
+    /// Local address, as IPv4 where it is one in IPv6's clothes.
+    pub address: IpAddr,
+    /// Local port.
+    pub port: u16,
+    /// State (include/net/tcp_states.h).
+    pub state: u8,
+    /// `rx_queue`: of a listening socket the connections in its accept queue (net/ipv4/tcp_ipv4.c, `get_tcp4_sock`).
+    pub waiting: u32,
+    /// The socket's inode; 0 for one that no process has any more.
+    pub inode: u64,
 }
 
-/// state `0A`, `TCP_LISTEN`
-const LISTEN: u8 = 0x0a;
+/// `TCP_LISTEN`
+pub const LISTEN: u8 = 0x0a;
 
-/// Listening TCP sockets of PROGRAM's network namespace with a queue that is not empty. A pod's containers share theirs:
-/// the sockets need not be PROGRAM's.
+/// Listening TCP sockets of the network namespace of `pid` with a queue of `least` at least. A pod's containers share
+/// theirs: the sockets need not be PROGRAM's.
 #[must_use]
-pub fn backlogs(pid: i32) -> Vec<Backlog> {
+pub fn backlogs(pid: i32, least: u32) -> Vec<Backlog> {
     let mut found = Vec::new();
     for name in ["tcp", "tcp6"] {
         if let Ok(file) = File::open(format!("/proc/{pid}/net/{name}")) {
-            collect(file, &mut found);
+            collect(file, least, &mut found);
         }
     }
     found
 }
 
+fn collect(file: impl Read, least: u32, found: &mut Vec<Backlog>) {
+    each(file, &mut |Socket { port, state, waiting, inode, .. }| {
+        if state == LISTEN && waiting >= least {
+            found.push(Backlog { port, waiting, inode });
+        }
+        // A connection: the kernel lists all sockets that listen before the first of these.
+        state == LISTEN
+    });
+}
+
 /// At most this many rows of a table are read.
 const MOST_ROWS: usize = 2048;
 
+/// Hands `take` the rows of a table that parse, until it says no. Says whether it saw the table's end.
 // Its buffer must not lie in the frame of the loop that waits.
 #[inline(never)]
-fn collect(mut file: impl Read, found: &mut Vec<Backlog>) {
+pub fn each(mut file: impl Read, take: &mut dyn FnMut(Socket) -> bool) -> bool {
     let mut buffer = [0; 4096];
     let mut kept = 0;
     let mut rows = 0;
     while let Some(room) = buffer.get_mut(kept..)
-        && let Ok(read @ 1..) = file.read(room)
+        && let Ok(read) = file.read(room)
     {
+        if read == 0 {
+            // Or a row that is longer than the buffer.
+            return kept < buffer.len();
+        }
         let filled = kept + read;
         let mut start = 0;
         while let Some(rest) = buffer.get(start..filled)
             && let Some(length) = rest.iter().position(|byte| *byte == b'\n')
         {
-            match row(rest.get(..length).unwrap_or_default()) {
-                Row::Listens(backlog) if backlog.waiting > 0 => found.push(backlog),
-                Row::Listens(_) | Row::Unreadable => {}
-                Row::Other => return,
+            if let Some(socket) = row(rest.get(..length).unwrap_or_default())
+                && !take(socket)
+            {
+                return false;
             }
             rows += 1;
             start += length + 1;
         }
         if rows >= MOST_ROWS {
-            return;
+            return false;
         }
         buffer.copy_within(start..filled, 0);
         kept = filled - start;
     }
+    false
 }
 
 /// `  0: 0100007F:1F90 00000000:0000 0A 00000000:00000032 00:00000000 00000000  1000  0 123 1 ...`
-fn row(line: &[u8]) -> Row {
-    let parse = || {
-        let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-        let port = u16::from_str_radix(fields.nth(1)?.rsplit(':').next()?, 16).ok()?;
-        let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
-        let waiting = u32::from_str_radix(fields.next()?.rsplit(':').next()?, 16).ok()?;
-        let inode = fields.nth(4)?.parse().ok()?;
-        Some((state, Backlog { port, waiting, inode }))
-    };
-    match parse() {
-        Some((LISTEN, backlog)) => Row::Listens(backlog),
-        Some(_) => Row::Other,
-        None => Row::Unreadable,
+fn row(line: &[u8]) -> Option<Socket> {
+    let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let (address, port) = fields.nth(1)?.split_once(':')?;
+    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
+    let waiting = u32::from_str_radix(fields.next()?.rsplit(':').next()?, 16).ok()?;
+    let inode = fields.nth(4)?.parse().ok()?;
+    Some(Socket { address: self::address(address)?, port: u16::from_str_radix(port, 16).ok()?, state, waiting, inode })
+}
+
+/// Words of 32 bits, each in the byte order of the machine (`%08X` of a `__be32`).
+fn address(text: &str) -> Option<IpAddr> {
+    let word = |at: usize| Some(u32::from_str_radix(text.get(at * 8..at * 8 + 8)?, 16).ok()?.to_ne_bytes());
+    match text.len() {
+        8 => Some(Ipv4Addr::from(word(0)?).into()),
+        32 => {
+            let mut bytes = [0; 16];
+            for (at, part) in bytes.chunks_exact_mut(4).enumerate() {
+                part.copy_from_slice(&word(at)?);
+            }
+            Some(Ipv6Addr::from(bytes).to_canonical())
+        }
+        _ => None,
     }
 }
 
@@ -103,7 +135,7 @@ mod tests {
 
     fn read(text: &[u8]) -> Vec<Backlog> {
         let mut found = Vec::new();
-        collect(text, &mut found);
+        collect(text, 1, &mut found);
         found
     }
 
@@ -126,5 +158,28 @@ mod tests {
         }
         assert!(read(&[0xff; 10_000]).is_empty());
         assert!(read(&[b'\n'; 10_000]).is_empty());
+    }
+
+    #[test]
+    fn addresses() {
+        let of = |text: &str| address(text).map(|address| address.to_string());
+        if cfg!(target_endian = "little") {
+            assert_eq!(of("0100007F").as_deref(), Some("127.0.0.1"));
+            assert_eq!(of("00000000000000000000000001000000").as_deref(), Some("::1"));
+            assert_eq!(of("0000000000000000FFFF00000703000A").as_deref(), Some("10.0.3.7"));
+            assert_eq!(row(CONNECTED.as_bytes()).map(|socket| (socket.state, socket.inode)), Some((1, 4712)));
+        }
+        for broken in ["", "0100007", "0100007G", "00000000000000000000000001000", "\u{e9}00000"] {
+            assert_eq!(of(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_table_is_known() {
+        assert!(each([HEADING, IDLE].concat().as_bytes(), &mut |_| true));
+        assert!(!each([HEADING, IDLE].concat().as_bytes(), &mut |_| false));
+        assert!(!each(IDLE.repeat(MOST_ROWS + 100).as_bytes(), &mut |_| true));
+        // Nor behind a row that is longer than any.
+        assert!(!each([IDLE, &"x".repeat(5000)].concat().as_bytes(), &mut |_| true));
     }
 }

@@ -2,11 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::resource::{Resource, getrlimit};
+
+use super::cgroup::place::Own;
 
 /// Limits of rinit itself, which PROGRAM would have inherited. What could not be read is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,32 +85,10 @@ impl Sizes {
     }
 }
 
-/// pids.current and pids.max where this cgroup's files are to be found: under the path that /proc/self/cgroup names,
-/// or, where that is the host's and only the own part is mounted, at the top.
+/// pids.current and pids.max, if both are numbers.
 fn cgroup_processes() -> Option<(u64, u64)> {
-    let own = small("/proc/self/cgroup")?;
-    ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"].iter().find_map(|mount| {
-        let path = own_cgroup(&own, if mount.ends_with("pids") { "pids" } else { "" })?;
-        [path, ""].iter().find_map(|path| {
-            let number = |name: &str| small(&format!("{mount}{path}/{name}"))?.trim().parse::<u64>().ok();
-            Some((number("pids.current")?, number("pids.max")?))
-        })
-    })
-}
-
-/// The path in the line of this controller (cgroups(7)); of version 2 for none.
-fn own_cgroup<'a>(text: &'a str, controller: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':').skip(1);
-        let controllers = fields.next()?;
-        controllers.split(',').any(|one| one == controller).then(|| fields.next()).flatten()
-    })
-}
-
-fn small(path: &str) -> Option<String> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(4096).read_to_string(&mut text).ok()?;
-    Some(text)
+    let pids = Own::new(nix::unistd::getpid().as_raw()).place_of(b"pids")?;
+    pids.number("pids.current").zip(pids.number("pids.max"))
 }
 
 #[cfg(test)]
@@ -137,16 +115,5 @@ mod tests {
         assert_eq!(of(1024), Some(128 << 10));
         assert_eq!(of(UNLIMITED), Some(6 << 20));
         assert_eq!(StartLimits::default().most_bytes(), None);
-    }
-
-    #[test]
-    fn the_own_cgroup_is_found_in_both_versions() {
-        let text = "12:pids:/docker/abc\n11:cpu,cpuacct:/x:y\n0::/kube/pod\n";
-        assert_eq!(own_cgroup(text, "pids"), Some("/docker/abc"));
-        assert_eq!(own_cgroup(text, "cpuacct"), Some("/x:y"));
-        assert_eq!(own_cgroup(text, ""), Some("/kube/pod"));
-        for broken in ["", "0", "0:", "\n::\n", "0:memory:/"] {
-            assert!(own_cgroup(broken, "pids").is_none(), "{broken}");
-        }
     }
 }

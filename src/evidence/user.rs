@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+/// May bind the ports below `ip_unprivileged_port_start` (ip(7)).
+pub const CAP_NET_BIND_SERVICE: u8 = 10;
 /// May read, write and search whatever the mode says, and execute what anybody may (capabilities(7)).
 pub const CAP_DAC_OVERRIDE: u8 = 1;
 /// May read and search whatever the mode says.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsStr;
+use std::fmt::{self, Display, Formatter};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -26,6 +27,14 @@ pub struct Permissions {
     pub uid: u32,
     /// Owner.
     pub gid: u32,
+}
+
+/// `mode 0700, owner 0:0`
+impl Display for Permissions {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let Self { mode, uid, gid } = self;
+        write!(to, "mode {:04o}, owner {uid}:{gid}", mode & 0o7777)
+    }
 }
 
 impl From<&Metadata> for Permissions {

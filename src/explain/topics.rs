@@ -219,21 +219,6 @@ pub(super) fn default_action(signal: Signo) -> &'static str {
     }
 }
 
-/// Whether a program can die of `signal`.
-pub(super) fn can_end(signal: Signo) -> bool {
-    !matches!(
-        signal.raw(),
-        libc::SIGCHLD
-            | libc::SIGURG
-            | libc::SIGWINCH
-            | libc::SIGCONT
-            | libc::SIGSTOP
-            | libc::SIGTSTP
-            | libc::SIGTTIN
-            | libc::SIGTTOU
-    )
-}
-
 /// What there is to say of a signal.
 pub(super) fn of_signal(signal: Signo) -> &'static Topic {
     static NPTL: Topic = short(

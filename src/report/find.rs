@@ -258,4 +258,12 @@ mod tests {
         deep.extend(vec![b']'; 1_000_000]);
         assert!(is_json(&deep));
     }
+
+    #[test]
+    fn neither_a_scalar_nor_a_broken_escape_is_json() {
+        for no in ["1", "1,[]", "true,{}", "\"x\"", "[\"\\u12x4\"]", "[\"\\u123\"]"] {
+            assert!(!is_json(no.as_bytes()), "{no}");
+        }
+        assert!(is_json(b"[\"\\u12aF\"]"));
+    }
 }

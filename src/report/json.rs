@@ -6,7 +6,9 @@ use super::Report;
 use super::text::{cut, verdict};
 use crate::diagnose::wording::timestamp;
 use crate::diagnose::{program_label, survivors, went_well};
+use crate::evidence::drained::{Rest, RestFate};
 use crate::evidence::process::Process;
+use crate::evidence::tail::Tail;
 use crate::evidence::{Fate, SignalEvent};
 use crate::outcome::Outcome;
 use crate::signals::{Origin, Sender};
@@ -77,17 +79,21 @@ impl Object {
 ///
 /// Arrays give way first, element by element, then the advice, then the length of the message, then keys from the end.
 pub(super) fn render(report: &Report<'_>, limit: usize) -> String {
-    let mut object = object(report);
+    let mut object = object(report, limit);
     for key in GIVE_WAY {
         while object.len() > limit {
             let Some(Value::Array(items)) = object.get(key) else { break };
-            // Of the signals, the first and the last say most.
-            let middle =
-                if key == "signals" && items.len() > 2 { items.len() / 2 } else { items.len().wrapping_sub(1) };
-            if middle >= items.len() {
+            let at = match key {
+                // The first and the last say most.
+                "signals" if items.len() > 2 => items.len() / 2,
+                // The newest says most.
+                "stderr_tail" => 0,
+                _ => items.len().wrapping_sub(1),
+            };
+            if at >= items.len() {
                 break;
             }
-            items.remove(middle);
+            items.remove(at);
         }
     }
     if object.len() > limit
@@ -124,14 +130,15 @@ fn fitting(text: &str, room: usize) -> String {
     }
 }
 
-fn object(report: &Report<'_>) -> Object {
+fn object(report: &Report<'_>, limit: usize) -> Object {
     let (evidence, diagnosis) = (report.evidence, report.diagnosis);
     let (outcome, code, signal, core_dumped) = match report.outcome {
+        _ if report.provisional => ("running", None, None, false),
         Outcome::Exited(code) => ("exited", Some(code), None, false),
         Outcome::Signaled { signal, core_dumped } => ("signaled", None, Some(signal), core_dumped),
         Outcome::NotStarted(_) => ("not_started", None, None, false),
     };
-    let status = report.outcome.exit_status();
+    let status = report.evidence.exit_status(&report.outcome);
     let level = if status == 0 || went_well(diagnosis.cause) { "info" } else { "error" };
     let usage = evidence.usage;
     let strings = |items: &[String]| Value::Array(items.iter().map(|item| string(item)).collect());
@@ -140,10 +147,15 @@ fn object(report: &Report<'_>) -> Object {
         .iter()
         .map(|note| format!("{{\"id\":{},\"summary\":{}}}", string(note.id), string(&note.summary)))
         .collect();
+    let rest = |pid: i32| evidence.drained.as_ref()?.get(pid);
     let left = survivors(evidence).map_or(Value::Plain("null".to_owned()), |left| {
         let process = |process: &&Process| {
             let program = string(&crate::diagnose::wording::name(&process.name));
-            format!("{{\"pid\":{},\"program\":{program}}}", process.pid)
+            format!(
+                "{{\"pid\":{},\"program\":{program}{}}}",
+                process.pid,
+                rest(process.pid).map(drained_end).unwrap_or_default()
+            )
         };
         Value::Array(left.iter().take(LEFT).map(process).collect())
     });
@@ -157,7 +169,7 @@ fn object(report: &Report<'_>) -> Object {
         ("core_dumped", Value::Plain(core_dumped.to_string())),
         ("program", Value::Plain(string(&program_label(&report.outcome, evidence)))),
         ("pid", Value::Plain(or_null(evidence.pid))),
-        ("provisional", Value::Plain("false".to_owned())),
+        ("provisional", Value::Plain(report.provisional.to_string())),
         ("started", Value::Plain(string(&timestamp(evidence.started)))),
         ("time", Value::Plain(string(&timestamp(evidence.ended)))),
         ("level", Value::Plain(string(level))),
@@ -173,9 +185,22 @@ fn object(report: &Report<'_>) -> Object {
         ("signals", Value::Array(evidence.signals.iter().map(event).collect())),
         ("reaped", Value::Plain(evidence.reaped.to_string())),
         ("left", left),
-        ("stderr_tail", Value::Array(Vec::new())),
+        ("stderr_tail", Value::Array(evidence.tail.as_ref().map_or_else(Vec::new, |tail| last_lines(tail, limit)))),
         ("rinit", Value::Plain(string(env!("CARGO_PKG_VERSION")))),
     ])
+}
+
+/// The newest lines of the tail, as many as can fit in `limit` bytes at most.
+fn last_lines(tail: &Tail, limit: usize) -> Vec<String> {
+    let mut room = limit;
+    let fits = |line: &String| {
+        room = room.saturating_sub(line.len() + 1);
+        room > 0
+    };
+    let lines = tail.shown().iter().rev().map(|line| string(&crate::diagnose::wording::line_as_written(&line.text)));
+    let mut lines: Vec<String> = lines.take_while(fits).collect();
+    lines.reverse();
+    lines
 }
 
 fn cause(report: &Report<'_>, next: &str) -> String {
@@ -218,6 +243,17 @@ fn from(origin: &Origin) -> String {
         Origin::Process(Sender { pid, name: None }) => format!("pid {pid}"),
         Origin::Claimed(pid) => format!("pid {pid} (by its own word)"),
     }
+}
+
+/// What `--drain` made of a process that was left, as two more keys of it.
+fn drained_end(rest: &Rest) -> String {
+    let (ended, after) = match rest.fate {
+        RestFate::Exited(code, after) => (string(&format!("exit {code}")), Some(after)),
+        RestFate::Signaled(signal, after) => (string(&signal.to_string()), Some(after)),
+        RestFate::Gone => (string("gone"), None),
+        RestFate::There => ("null".to_owned(), None),
+    };
+    format!(",\"ended\":{ended},\"after_ms\":{}", or_null(after.map(whole_ms)))
 }
 
 fn whole_ms(duration: Duration) -> u128 {

@@ -26,17 +26,27 @@ pub struct Report<'a> {
     pub evidence: &'a Evidence,
     /// What it means.
     pub diagnosis: &'a Diagnosis,
+    /// PROGRAM still runs: this is for the case that rinit is killed with it.
+    pub provisional: bool,
 }
 
 impl Report<'_> {
-    /// The report for the termination log: at most `limit` bytes, no final newline.
+    /// The report for the termination log: at most `limit` bytes, no final newline. The last lines that the program wrote
+    /// stand in it as well; on stderr they are just above.
     ///
     /// From 256 bytes on it is always whole: lines 1 and 2 of text, one valid object of JSON. In less room than the
     /// shortest of these takes, nothing of it is true to its format any more, and it is empty.
     #[must_use]
     pub fn render(&self, format: Format, limit: usize) -> Vec<u8> {
         let rendered = match format {
-            Format::Text => text::render(self.diagnosis, limit),
+            Format::Text => {
+                let text = text::render(self.diagnosis, limit);
+                let tail = self.evidence.tail.as_ref().filter(|_| !self.diagnosis.brief);
+                match tail {
+                    Some(tail) => text::with_last_lines(text, tail, limit),
+                    None => text,
+                }
+            }
             Format::Json => json::render(self, limit),
         };
         if rendered.len() <= limit { rendered.into_bytes() } else { Vec::new() }

@@ -11,6 +11,7 @@ use super::*;
 use crate::diagnose::diagnose;
 use crate::diagnose::tests::{died, event, every_row, everything, ran, refused};
 use crate::evidence::process::Process;
+use crate::evidence::tail::{Line, Tail};
 use crate::evidence::{Fate, SignalEvent};
 use crate::signals::{Origin, Sender, Signo};
 
@@ -46,13 +47,13 @@ const KEYS: [&str; 27] = [
 
 fn rendered(outcome: Outcome, evidence: &Evidence, format: Format, limit: usize) -> String {
     let diagnosis = diagnose(&outcome, evidence);
-    let report = Report { outcome, evidence, diagnosis: &diagnosis };
+    let report = Report { outcome, evidence, diagnosis: &diagnosis, provisional: false };
     String::from_utf8(report.render(format, limit)).unwrap()
 }
 
 fn on_stderr(outcome: Outcome, evidence: &Evidence, format: Format) -> String {
     let diagnosis = diagnose(&outcome, evidence);
-    let report = Report { outcome, evidence, diagnosis: &diagnosis };
+    let report = Report { outcome, evidence, diagnosis: &diagnosis, provisional: false };
     String::from_utf8(report.render_for_stderr(format)).unwrap()
 }
 
@@ -129,7 +130,7 @@ fn cases() -> Vec<(Outcome, Evidence)> {
 fn text_is_whole_lines_within_every_limit() {
     for (outcome, evidence) in cases() {
         let diagnosis = diagnose(&outcome, &evidence);
-        let report = Report { outcome, evidence: &evidence, diagnosis: &diagnosis };
+        let report = Report { outcome, evidence: &evidence, diagnosis: &diagnosis, provisional: false };
         let whole = String::from_utf8(report.render(Format::Text, usize::MAX)).unwrap();
         let mut before = 0;
         for limit in (256..=4096).step_by(31) {
@@ -153,7 +154,7 @@ fn text_is_whole_lines_within_every_limit() {
 fn json_is_whole_within_every_limit() {
     for (outcome, evidence) in cases() {
         let diagnosis = diagnose(&outcome, &evidence);
-        let report = Report { outcome, evidence: &evidence, diagnosis: &diagnosis };
+        let report = Report { outcome, evidence: &evidence, diagnosis: &diagnosis, provisional: false };
         for limit in (256..=4096).step_by(83) {
             let text = String::from_utf8(report.render(Format::Json, limit)).unwrap();
             assert!(text.len() <= limit, "{limit}: {text}");
@@ -262,7 +263,7 @@ fn json_arrays_give_way_in_order_and_signals_from_the_middle() {
     evidence.signals = (1..=16).map(|i| event(Signo::new(i).unwrap(), 5)).collect();
     evidence.left = Some((1..9).map(|pid| Process { pid, name: b"y".to_vec(), parent: 1, state: b'S' }).collect());
     let diagnosis = diagnose(&died(Signo::KILL), &evidence);
-    let report = Report { outcome: died(Signo::KILL), evidence: &evidence, diagnosis: &diagnosis };
+    let report = Report { outcome: died(Signo::KILL), evidence: &evidence, diagnosis: &diagnosis, provisional: false };
     let whole = report.render(Format::Json, usize::MAX);
     let full = parsed(std::str::from_utf8(&whole).unwrap()).0;
     let length = |value: &Value, key: &str| value[key].as_array().map_or(0, Vec::len);
@@ -294,4 +295,84 @@ fn stderr_gets_one_line_where_there_is_nothing_to_remark() {
     assert_eq!(parsed(json.trim_end()).1, KEYS);
     let whole = rendered(Outcome::Exited(0), &evidence, Format::Text, 1024);
     assert_eq!(grammar(&whole), ["cause", "next"]);
+}
+
+/// With these last lines.
+fn saying(lines: &[&[u8]]) -> Evidence {
+    let line = |text: &&[u8]| Line { text: text.to_vec(), stdout: false };
+    Evidence { tail: Some(Tail { lines: lines.iter().map(line).collect(), wanted: None, cut: false }), ..ran(b"app") }
+}
+
+#[test]
+fn the_last_lines_stand_at_the_end_of_the_text_as_far_as_there_is_room() {
+    let evidence = saying(&[b"first", b"", b"\tat x\x1b[31m\xff", b"  \xe2\x80\x98last\xe2\x80\x99\n"]);
+    let outcome = Outcome::Exited(1);
+    let text = rendered(outcome, &evidence, Format::Text, 4096);
+    let end = "\n      last lines:\n        first\n            at x\\x1b[31m\\xff\n          'last'\\n";
+    assert!(text.ends_with(end), "{text}");
+    let keys = text.len() - end.len();
+    for limit in 256..=text.len() {
+        let cut = rendered(outcome, &evidence, Format::Text, limit);
+        assert!(cut.len() <= limit, "{limit}");
+        // The newest are kept, and whole.
+        let kept: Vec<&str> = cut.lines().skip_while(|line| *line != "      last lines:").skip(1).collect();
+        let all: Vec<&str> = end.lines().skip(2).collect();
+        assert!(kept.is_empty() || all.ends_with(&kept), "{limit}: {cut}");
+        if limit >= keys {
+            let least = keys + "\n      last lines:\n          'last'\\n".len();
+            assert_eq!(kept.is_empty(), limit < least, "{limit}: {cut}");
+        }
+    }
+    assert!(!on_stderr(outcome, &evidence, Format::Text).contains("last lines"), "they are just above");
+    let brief = rendered(Outcome::Exited(0), &evidence, Format::Text, 4096);
+    assert!(!brief.contains("last lines"), "{brief}");
+    assert!(!rendered(outcome, &saying(&[]), Format::Text, 4096).contains("last lines"));
+}
+
+#[test]
+fn json_keeps_the_newest_lines_as_they_were_written() {
+    let mut lines: Vec<Vec<u8>> = (0..60_000).map(|number| format!("line {number}").into_bytes()).collect();
+    lines.push(b"\x00\"\\\xff".to_vec());
+    let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+    let evidence = saying(&lines);
+    for limit in [256, 600, 1024, 4096] {
+        let (value, _) = parsed(&rendered(Outcome::Exited(1), &evidence, Format::Json, limit));
+        let kept = value["stderr_tail"].as_array().map_or(&[][..], Vec::as_slice);
+        if limit == 4096 {
+            assert!(kept.len() > 100, "{value:#}");
+        }
+        if let [.., before, last] = kept {
+            assert_eq!((last, before), (&Value::from("\\x00\"\\\\\\xff"), &Value::from("line 59999")), "{limit}");
+        }
+    }
+    let (all, _) = parsed(&on_stderr(Outcome::Exited(1), &evidence, Format::Json));
+    assert_eq!(all["stderr_tail"].as_array().unwrap().len(), 60_001);
+    let (long, _) = parsed(&rendered(Outcome::Exited(1), &saying(&[&[b'x'; 1 << 20]]), Format::Json, 4096));
+    assert_eq!(long["stderr_tail"][0].as_str().unwrap().len(), 1003);
+}
+
+#[test]
+fn what_just_fits_is_left_as_it_is() {
+    let mut evidence = saying(&[b"first", b"last \"\\"]);
+    evidence.signals = vec![event(Signo::HUP, 9000), event(Signo::TERM, 4000), event(Signo::INT, 2000)];
+    for format in [Format::Text, Format::Json] {
+        let whole = rendered(Outcome::Exited(1), &evidence, format, 4096);
+        assert!(whole.len() < 4000, "{whole}");
+        assert_eq!(rendered(Outcome::Exited(1), &evidence, format, whole.len()), whole);
+        let cut = rendered(Outcome::Exited(1), &evidence, format, whole.len() - 1);
+        assert!(cut.len() < whole.len() && cut != whole, "{cut}");
+    }
+    // What gives way gives way one by one, and signals from the middle.
+    let (whole, _) = parsed(&rendered(Outcome::Exited(1), &evidence, Format::Json, 4096));
+    assert_eq!(whole["signals"].as_array().unwrap().len(), 3);
+    let signals: Vec<Vec<String>> = (256..4096)
+        .map(|limit| parsed(&rendered(Outcome::Exited(1), &evidence, Format::Json, limit)).0)
+        .map(|value| {
+            let signals = value["signals"].as_array().into_iter().flatten();
+            signals.map(|signal| signal["signal"].as_str().unwrap().to_owned()).collect()
+        })
+        .collect();
+    for kept in [&["SIGHUP", "SIGINT"][..], &["SIGHUP"]] {
+        assert!(signals.iter().any(|signals| signals == kept), "{kept:?}");
+    }
 }

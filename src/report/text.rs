@@ -1,6 +1,7 @@
 //! The report for people: line 1 the verdict, line 2 the cause, then what it rests on.
 
-use crate::diagnose::Diagnosis;
+use crate::diagnose::{Diagnosis, wording};
+use crate::evidence::tail::Tail;
 
 /// `kubectl describe` shows the lines below `Message:`.
 const INDENT: &str = "      ";
@@ -46,6 +47,34 @@ pub fn render(diagnosis: &Diagnosis, limit: usize) -> String {
             return cut(&first, room) + "\n" + &second;
         }
     }
+}
+
+/// `text` with the last lines that the program wrote, the newest as far as there is room: what comes after the keys, and
+/// goes before they do. Not if the verdict quotes the only one.
+#[must_use]
+pub fn with_last_lines(text: String, tail: &Tail, limit: usize) -> String {
+    const HEADING: &str = "\n      last lines:";
+    let verdict = text.lines().next().unwrap_or_default();
+    if let [only] = tail.shown()
+        && verdict.ends_with(&wording::quote(only.text.trim_ascii()))
+    {
+        return text;
+    }
+    let mut room = limit.saturating_sub(text.len() + HEADING.len());
+    let mut lines = Vec::new();
+    for line in tail.shown().iter().rev().filter(|line| !line.text.trim_ascii().is_empty()) {
+        let line = format!("\n{INDENT}  {}", wording::line(&line.text));
+        let Some(left) = room.checked_sub(line.len()) else { break };
+        room = left;
+        lines.push(line);
+    }
+    if lines.is_empty() {
+        return text;
+    }
+    lines.push(HEADING.to_owned());
+    lines.push(text);
+    lines.reverse();
+    lines.concat()
 }
 
 /// `text`, which is ASCII, in at most `limit` bytes, with `...` where it was cut.

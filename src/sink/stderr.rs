@@ -2,23 +2,26 @@
 
 #![forbid(unsafe_code)]
 
-use std::fs::OpenOptions;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{SFlag, fstat, makedev};
 
-use crate::sys::descriptor::{self, pipe_now, send_now};
+use crate::sys::descriptor::{self, kind_of, write_now};
 
-/// How long the report may wait for a reader, all in all.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the report may wait for a reader, all in all, and what PROGRAM wrote before it.
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Writes the report.
 pub fn write_report(bytes: &[u8]) {
     write_within(bytes, PATIENCE);
+}
+
+/// The same where part of the time has been used already.
+pub fn write_report_until(bytes: &[u8], deadline: Instant) {
+    write_within(bytes, deadline.saturating_duration_since(Instant::now()));
 }
 
 /// Writes a line of the log, or drops what finds no room at once.
@@ -31,20 +34,18 @@ pub fn log_line(line: &[u8]) {
 fn write_within(bytes: &[u8], patience: Duration) {
     let stderr = descriptor::stderr();
     let Ok(stat) = fstat(stderr) else { return };
-    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFIFO => write_all(stderr, bytes, patience, pipe_now),
-        SFlag::S_IFSOCK => write_all(stderr, bytes, patience, send_now),
+    match kind_of(&stat) {
+        // /dev/null (null(4)): nobody will read it.
+        SFlag::S_IFCHR if stat.st_rdev == makedev(1, 3) => {}
         SFlag::S_IFCHR => write_to_device(stderr, bytes, patience),
-        // A file on disk: its writes wait for nobody.
-        _ => write_all(stderr, bytes, patience, |fd, bytes| nix::unistd::write(fd, bytes)),
+        kind => write_all(stderr, bytes, patience, |fd, bytes| write_now(kind, fd, bytes)),
     }
 }
 
 /// A terminal may be held with Ctrl-S, and its other side may have stopped reading. A description of rinit's own can
 /// have O_NONBLOCK.
 fn write_to_device(stderr: BorrowedFd<'_>, bytes: &[u8], patience: Duration) {
-    let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-    match OpenOptions::new().write(true).custom_flags(flags).open("/proc/self/fd/2") {
+    match descriptor::own_description(stderr) {
         Ok(own) => write_all(own.as_fd(), bytes, patience, |fd, bytes| nix::unistd::write(fd, bytes)),
         // Without /proc: as much as poll(2) finds room for, in pieces that a terminal takes whole.
         Err(_) => write_all(stderr, bytes, patience, |fd, bytes| {

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
 use nix::sys::socket::MsgFlags;
+use nix::sys::stat::{FileStat, Mode, SFlag};
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 /// Moves a new descriptor to 3 or above: where stdio came closed, the kernel hands out 0 to 2.
 ///
@@ -16,9 +18,17 @@ pub fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, Errno> {
     if fd.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(fd);
     }
-    let moved = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
+    copy_above_stdio(fd.as_fd())
+}
+
+/// Another descriptor of the same description, at 3 or above.
+///
+/// # Errors
+/// EMFILE, EBADF.
+pub fn copy_above_stdio(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(libc::STDERR_FILENO + 1))?;
     // SAFETY: fcntl just made this descriptor, nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
 /// Standard input, which may be closed.
@@ -61,16 +71,19 @@ pub fn is_open(fd: RawFd) -> bool {
     unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
-/// dup2(2): makes `fd` another name of `source`.
+/// dup2(2): makes `stdio`, 0 to 2, another name of `source`.
 ///
 /// # Errors
 /// EBADF, EINTR.
-pub fn put(source: BorrowedFd<'_>, fd: RawFd) -> Result<(), Errno> {
-    // SAFETY: only called for stdio, which no owner in this process holds.
-    Errno::result(unsafe { libc::dup2(source.as_raw_fd(), fd) }).map(drop)
+pub fn put(source: BorrowedFd<'_>, stdio: RawFd) -> Result<(), Errno> {
+    match stdio {
+        libc::STDIN_FILENO => dup2_stdin(source),
+        libc::STDOUT_FILENO => dup2_stdout(source),
+        _ => dup2_stderr(source),
+    }
 }
 
-/// Closes every descriptor from 3 on but those in `keep`.
+/// Closes every descriptor from 3 on but those in `keep`, which has all that anybody in this process owns.
 ///
 /// # Errors
 /// Where close_range(2) is refused (Linux before 5.9, seccomp) and /proc is not there either: ENOENT and the like.
@@ -80,7 +93,7 @@ pub fn close_all_but(keep: &mut [RawFd]) -> Result<(), Errno> {
     for fd in keep.iter().map(|fd| Some(*fd)).chain([None]) {
         let last = fd.map_or(i32::MAX, |fd| fd - 1);
         if first <= last {
-            // SAFETY: what is closed was inherited and has no owner in this process.
+            // SAFETY: what is closed was inherited and has no owner in this process: the caller's word.
             let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
             if closed == -1 {
                 return close_listed(keep);
@@ -111,21 +124,75 @@ pub fn errno_of(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
-/// Writes as much of `bytes` to the pipe `to` as has room now. poll(2) does not bound write(2): another writer may
-/// take the room. RWF_NOWAIT does; pipes know it since Linux 6.4, named ones do not. For those the bytes go into a pipe
-/// of rinit's own, and splice(2) moves them with SPLICE_F_NONBLOCK. Second choice, because every splice takes one of
-/// the reader's 16 slots, however few the bytes: the 17th line that is not read yet finds no room.
+/// Writes as much of `bytes` to `to`, a file of this kind, as has room now. Only a device needs a description of its own
+/// with O_NONBLOCK for that; a file on disk waits for nobody.
+///
+/// # Errors
+/// EAGAIN when there is no room; EPIPE and the like.
+pub fn write_now(kind: SFlag, to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    match kind {
+        SFlag::S_IFIFO => pipe_now(to, bytes),
+        SFlag::S_IFSOCK => send_now(to, bytes),
+        _ => nix::unistd::write(to, bytes),
+    }
+}
+
+/// What kind of file this is.
+#[must_use]
+pub fn kind_of(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+/// Writes as much of `bytes` to the pipe `to` as has room now, where [`pipe_at_once`] cannot by way of a pipe of rinit's own:
+/// splice(2) moves its content with SPLICE_F_NONBLOCK. Second choice, because every splice takes one of the reader's 16
+/// slots, however few the bytes: the 17th line that is not read yet finds no room. Where both are refused (seccomp), a
+/// description of rinit's own can have O_NONBLOCK.
 ///
 /// # Errors
 /// EAGAIN when there is no room; EPIPE, EMFILE.
 pub fn pipe_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
-    match pwritev2(to, bytes, -1, libc::RWF_NOWAIT) {
-        Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => {}
-        done => return done,
+    if let Some(written) = pipe_at_once(to, bytes)? {
+        return Ok(written);
     }
-    let (read_end, write_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)?;
+    let (read_end, write_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     let staged = nix::unistd::write(&write_end, bytes)?;
-    splice(read_end, None, to, None, staged, SpliceFFlags::SPLICE_F_NONBLOCK)
+    match splice(read_end, None, to, None, staged, SpliceFFlags::SPLICE_F_NONBLOCK) {
+        Err(Errno::ENOSYS | Errno::EPERM) => nix::unistd::write(own_description(to)?, bytes),
+        spliced => spliced,
+    }
+}
+
+/// Another description of what `fd` leads to, for writing and with O_NONBLOCK, by /proc.
+///
+/// # Errors
+/// ENOENT without /proc; EACCES without the right; EMFILE.
+pub fn own_description(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    above_stdio(nix::fcntl::open(path.as_str(), flags, Mode::empty())?)
+}
+
+/// Writes as much of `bytes` to the pipe `to` as has room now. poll(2) does not bound write(2): another writer may take
+/// the room. RWF_NOWAIT does; pipes know it since Linux 6.4, named ones do not: `None`.
+///
+/// # Errors
+/// EAGAIN when there is no room; EPIPE.
+pub fn pipe_at_once(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<Option<usize>, Errno> {
+    match pwritev2(to, bytes, -1, libc::RWF_NOWAIT) {
+        Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => Ok(None),
+        done => done.map(Some),
+    }
+}
+
+/// Whether two of rinit's own descriptors are one open file description; no where kcmp(2) is refused.
+#[must_use]
+pub fn are_same(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    const KCMP_FILE: c_int = 0;
+    let pid = nix::unistd::getpid().as_raw();
+    // kcmp(2) takes longs: what is shorter leaves half of a register to chance.
+    let [one, other] = [one, other].map(|fd| c_long::from(fd.as_raw_fd()));
+    // SAFETY: only numbers go in and out.
+    unsafe { libc::syscall(libc::SYS_kcmp, pid, pid, KCMP_FILE, one, other) == 0 }
 }
 
 /// Sends as much of `bytes` to the socket `to` as has room now.
@@ -136,12 +203,13 @@ pub fn send_now(to: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
     nix::sys::socket::send(to.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
 }
 
-/// pwritev2(2) with RWF_APPEND: at the end of `file`, whoever else writes to it, without O_APPEND on the descriptor.
+/// pwritev2(2) with RWF_APPEND: at the end of `file`, whoever else writes to it, without O_APPEND on the descriptor. The
+/// position of `file` is then behind what was written.
 ///
 /// # Errors
 /// ENOSPC, EFBIG, EDQUOT, EIO; EOPNOTSUPP and ENOSYS before Linux 4.16.
 pub fn append(file: &File, bytes: &[u8]) -> Result<usize, Errno> {
-    pwritev2(file.as_fd(), bytes, 0, libc::RWF_APPEND)
+    pwritev2(file.as_fd(), bytes, -1, libc::RWF_APPEND)
 }
 
 /// `offset` -1 is the file's own position.

@@ -55,6 +55,15 @@ impl Arguments {
         self.from(0).map(|arg| std::ffi::OsStr::from_bytes(arg.to_bytes()).to_owned())
     }
 
+    /// Exchanges argument `index` with the one behind it.
+    pub fn swap_with_next(&mut self, index: usize) {
+        if index + 1 < self.count {
+            let argv = self.argv.cast_mut();
+            // SAFETY: both are among main's pointers, and its argv may be changed (C11, 5.1.2.2.1); rinit has one thread.
+            unsafe { std::ptr::swap(argv.add(index), argv.add(index + 1)) };
+        }
+    }
+
     /// The null-terminated array that starts at `index`, as execve(2) takes it.
     #[must_use]
     pub fn as_argv(&self, index: usize) -> StringArray<'static> {
@@ -78,7 +87,8 @@ pub struct Environment {
 /// `LISTEN_PID=` and room for ten digits and a NUL, in the place of the inherited entry.
 #[derive(Debug)]
 struct ListenPid {
-    entry: Box<[u8; LISTEN_PID.len() + 11]>,
+    index: usize,
+    entry: [u8; LISTEN_PID.len() + 11],
 }
 
 /// sd_listen_fds(3): descriptors are meant for the process whose pid this variable holds.
@@ -88,11 +98,18 @@ impl Environment {
     /// The inherited environment. Where `LISTEN_PID` names rinit, it will name PROGRAM instead.
     #[must_use]
     pub fn inherited() -> Self {
+        // SAFETY: a null-terminated array of strings that nobody changes: rinit has one thread and never calls setenv.
+        unsafe { Self::of(environ) }
+    }
+
+    /// # Safety
+    /// `strings` must be null, or a null-terminated array of strings; both live and stay as they are as long as this.
+    unsafe fn of(strings: *const *const c_char) -> Self {
         let mut names_rinit = None;
         let mut count = 0;
-        // SAFETY: environ is a null-terminated array of strings that nobody changes: rinit has one thread and never
-        // calls setenv.
-        while let Some(entry) = unsafe { environ.add(count).as_ref().and_then(|entry| entry.as_ref()) } {
+        // SAFETY: the caller's promise; `count` goes no further than the null.
+        let at = |count: usize| unsafe { strings.add(count).as_ref().copied() }.filter(|entry| !entry.is_null());
+        while let Some(entry) = at(count) {
             // SAFETY: as above, each entry is a string.
             let value = unsafe { CStr::from_ptr(entry) }.to_bytes().strip_prefix(LISTEN_PID);
             if value.is_some_and(|pid| pid == std::process::id().to_string().as_bytes()) {
@@ -101,17 +118,14 @@ impl Environment {
             count += 1;
         }
         let Some(index) = names_rinit else { return Self { replaced: None } };
-        let mut entry = Box::new([0; LISTEN_PID.len() + 11]);
+        let mut entry = [0; LISTEN_PID.len() + 11];
         for (to, from) in entry.iter_mut().zip(LISTEN_PID) {
             *to = *from;
         }
         // SAFETY: count entries were just read from there.
-        let mut array = unsafe { std::slice::from_raw_parts(environ, count) }.to_vec();
-        if let Some(slot) = array.get_mut(index) {
-            *slot = entry.as_ptr().cast();
-        }
+        let mut array = unsafe { std::slice::from_raw_parts(strings, count) }.to_vec();
         array.push(ptr::null());
-        Self { replaced: Some((array, ListenPid { entry })) }
+        Self { replaced: Some((array, ListenPid { index, entry })) }
     }
 
     /// The array for execve(2), in the process that will be PROGRAM. Allocates nothing: that is the forked child.
@@ -125,6 +139,10 @@ impl Environment {
         for digit in listen_pid.entry.iter_mut().skip(LISTEN_PID.len()).take(length).rev() {
             *digit = b'0' + (rest % 10) as u8;
             rest /= 10;
+        }
+        // Only now: a pointer to it does not outlive that it is moved or written to.
+        if let Some(slot) = array.get_mut(listen_pid.index) {
+            *slot = listen_pid.entry.as_ptr().cast();
         }
         StringArray(array.as_ptr(), PhantomData)
     }
@@ -144,4 +162,64 @@ macro_rules! entry_point {
             $crate::sys::process::exit($run(arguments))
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A null-terminated array of these.
+    fn array(strings: &[&'static CStr]) -> Vec<*const c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+    }
+
+    fn read(array: &StringArray<'_>) -> Vec<String> {
+        // SAFETY: what is read is null-terminated (`array`).
+        let at = |index| unsafe { array.as_ptr().add(index).read() };
+        // SAFETY: as above.
+        let strings =
+            (0..).map(at).take_while(|string| !string.is_null()).map(|string| unsafe { CStr::from_ptr(string) });
+        strings.map(|string| string.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn arguments_are_those_of_main() {
+        let mut argv = array(&[c"rinit", c"--", c"sh", c"-c"]);
+        // SAFETY: four strings and a null.
+        let mut arguments = unsafe { Arguments::new(4, argv.as_mut_ptr()) };
+        assert_eq!((arguments.get(3), arguments.get(4), arguments.from(9).count()), (Some(c"-c"), None, 0));
+        arguments.swap_with_next(1);
+        arguments.swap_with_next(3);
+        assert_eq!(arguments.to_os_strings().collect::<Vec<_>>(), ["rinit", "sh", "--", "-c"]);
+        assert_eq!(read(&arguments.as_argv(2)), ["--", "-c"]);
+        assert!(read(&arguments.as_argv(4)).is_empty() && read(&arguments.as_argv(9)).is_empty());
+        // SAFETY: no string is promised. (execve(2) lets argv be empty before Linux 5.18.)
+        let none = unsafe { Arguments::new(0, array(&[]).as_ptr()) };
+        assert_eq!((none.get(0), none.to_os_strings().count()), (None, 0));
+    }
+
+    #[test]
+    fn listen_pid_names_program_where_it_named_rinit() {
+        let own = std::process::id().to_string();
+        let named: &'static CStr =
+            Box::leak(std::ffi::CString::new(format!("LISTEN_PID={own}")).unwrap().into_boxed_c_str());
+        let inherited = array(&[c"A=1", named, c"LISTEN_PIDX=2", c"", c"B"]);
+        // SAFETY: a null-terminated array of strings, which outlives the environment.
+        let environment = unsafe { Environment::of(inherited.as_ptr()) };
+        // Moved: what the array points to must have moved with it. The process that asks is this one.
+        let mut environment = Box::new(environment);
+        for _ in 0..2 {
+            let expected = ["A=1", &format!("LISTEN_PID={own}"), "LISTEN_PIDX=2", "", "B"];
+            let replaced = environment.for_program();
+            assert_eq!(read(&replaced), expected);
+            // SAFETY: the array has five entries.
+            assert_ne!(unsafe { replaced.as_ptr().add(1).read() }, named.as_ptr(), "its own copy");
+        }
+        for others in [array(&[]), array(&[c"LISTEN_PID=", c"LISTEN_PID=0", c"XLISTEN_PID=1"])] {
+            // SAFETY: as above.
+            assert!(unsafe { Environment::of(others.as_ptr()) }.replaced.is_none());
+        }
+        // SAFETY: null is allowed.
+        assert!(unsafe { Environment::of(ptr::null()) }.replaced.is_none());
+    }
 }

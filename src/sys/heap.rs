@@ -15,16 +15,46 @@ pub struct Heap {
     /// Null until the first allocation; [`NONE`] if there can be no arena.
     arena: AtomicPtr<u8>,
     used: AtomicUsize,
+    /// Where blocks began that are counted.
+    mark: AtomicUsize,
+    /// Those of them that are in use.
+    live: AtomicUsize,
+    /// Called when there is no memory at all: std would abort(), which is 139 in a PID 1.
+    exhausted: fn() -> !,
 }
 
 /// An arena that holds nothing.
 const NONE: *mut u8 = ptr::without_provenance_mut(usize::MAX);
 
 impl Heap {
-    /// An empty heap.
+    /// An empty heap. `exhausted` is what ends the process when there is no memory; it can hardly allocate any.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { arena: AtomicPtr::new(ptr::null_mut()), used: AtomicUsize::new(0) }
+    pub const fn new(exhausted: fn() -> !) -> Self {
+        Self {
+            arena: AtomicPtr::new(ptr::null_mut()),
+            used: AtomicUsize::new(0),
+            mark: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            exhausted,
+        }
+    }
+
+    /// What libc gave.
+    fn given(&self, block: *mut u8) -> *mut u8 {
+        if block.is_null() { (self.exhausted)() } else { block }
+    }
+
+    /// What is in use now is here to stay. From now on the arena goes back to this place whenever nothing is left of what
+    /// came later: the same work again touches no new page.
+    pub fn settle(&self) {
+        self.live.store(0, Relaxed);
+        self.mark.store(self.used.load(Relaxed), Relaxed);
+    }
+
+    /// Whether there is an arena. Without one there is hardly memory for anything: std would end rinit at the first
+    /// allocation.
+    pub fn is_there(&self) -> bool {
+        self.base() != NONE
     }
 
     /// Where the arena starts; [`NONE`] if the kernel gives no memory for it.
@@ -33,10 +63,7 @@ impl Heap {
         if !base.is_null() {
             return base;
         }
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, in no place in particular.
-        let mapped = unsafe { libc::mmap(ptr::null_mut(), SIZE, protection, flags, -1, 0) };
-        let mapped = if mapped == libc::MAP_FAILED { NONE } else { mapped.cast() };
+        let mapped = map(SIZE).unwrap_or(NONE);
         // Where a second thread was faster (tests have some), its arena counts, and this one lies idle.
         self.arena.compare_exchange(base, mapped, Relaxed, Relaxed).map_or_else(|theirs| theirs, |_| mapped)
     }
@@ -52,10 +79,18 @@ impl Heap {
     }
 }
 
-impl Default for Heap {
-    fn default() -> Self {
-        Self::new()
-    }
+/// `size` zero bytes that last as long as rinit. Pages that are not touched cost nothing. `None`: no memory.
+#[must_use]
+pub fn zeroed(size: usize) -> Option<&'static mut [u8]> {
+    // SAFETY: the mapping has this size, is all zero, and nobody else has it or takes it away.
+    map(size).map(|bytes| unsafe { std::slice::from_raw_parts_mut(bytes, size) })
+}
+
+fn map(size: usize) -> Option<*mut u8> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, in no place in particular.
+    let mapped = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
+    if mapped == libc::MAP_FAILED { None } else { Some(mapped.cast()) }
 }
 
 // SAFETY: blocks of the arena are aligned, do not overlap and stay where they are until they are freed; all others are
@@ -66,21 +101,32 @@ unsafe impl GlobalAlloc for Heap {
         let used = self.used.load(Relaxed);
         // The arena starts at a page, and no alignment that is asked for here is larger than that.
         let start = used.next_multiple_of(layout.align());
+        // Counted first: otherwise another thread's last block could take this one along.
+        self.live.fetch_add(1, Relaxed);
         match start.checked_add(layout.size()) {
             // SAFETY: the block lies in the arena, since its end does.
             Some(end) if base != NONE && layout.align() <= 4096 && self.move_end(used, end) => unsafe {
                 base.add(start)
             },
             // SAFETY: the caller's promise.
-            _ => unsafe { System.alloc(layout) },
+            _ => unsafe {
+                self.live.fetch_sub(1, Relaxed);
+                self.given(System.alloc(layout))
+            },
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         match self.offset(block) {
-            Some(start) => {
+            Some(start) if start >= self.mark.load(Relaxed) => {
                 self.move_end(start + layout.size(), start);
+                // If somebody allocates meanwhile, the end is no longer there.
+                let used = self.used.load(Relaxed);
+                if self.live.fetch_sub(1, Relaxed) == 1 {
+                    self.move_end(used, self.mark.load(Relaxed));
+                }
             }
+            Some(_) => {}
             // SAFETY: not of the arena, hence libc's.
             None => unsafe { System.dealloc(block, layout) },
         }
@@ -89,10 +135,11 @@ unsafe impl GlobalAlloc for Heap {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let Some(start) = self.offset(block) else {
             // SAFETY: not of the arena, hence libc's.
-            return unsafe { System.realloc(block, layout, size) };
+            return self.given(unsafe { System.realloc(block, layout, size) });
         };
-        // The last block grows where it is.
-        if start.checked_add(size).is_some_and(|end| self.move_end(start + layout.size(), end)) {
+        // The last block grows where it is, unless it is not counted.
+        let counted = start >= self.mark.load(Relaxed);
+        if counted && start.checked_add(size).is_some_and(|end| self.move_end(start + layout.size(), end)) {
             return block;
         }
         // SAFETY: the caller's promise: `size` is valid for this alignment; both blocks are as large as is copied.
@@ -113,7 +160,7 @@ mod tests {
 
     #[test]
     fn blocks_are_aligned_apart_and_given_back() {
-        let heap = Box::leak(Box::new(Heap::new()));
+        let heap = Box::leak(Box::new(Heap::new(|| panic!())));
         let byte = Layout::new::<u8>();
         let page = Layout::from_size_align(4096, 64).unwrap();
         // SAFETY: valid layouts, and each block is used and freed with its own.
@@ -130,13 +177,20 @@ mod tests {
             assert_ne!(moved, same);
             assert_eq!(std::slice::from_raw_parts(moved, 4096), &[0xaa; 4096][..]);
             heap.dealloc(moved, Layout::from_size_align(16384, 64).unwrap());
-            assert_eq!(heap.alloc(byte), moved, "what was given last was taken back");
+            let again = heap.alloc(byte);
+            assert_eq!(again, moved, "what was given last was taken back");
+            // In any order: with the last one of them all is given back, but never what was there before.
+            heap.settle();
+            let blocks = [(); 3].map(|()| heap.alloc(page));
+            blocks.iter().for_each(|block| heap.dealloc(*block, page));
+            heap.dealloc(again, byte);
+            assert_eq!(heap.alloc(page), blocks[0]);
         }
     }
 
     #[test]
     fn beyond_the_arena_libc_goes_on() {
-        let heap = Box::leak(Box::new(Heap::new()));
+        let heap = Box::leak(Box::new(Heap::new(|| panic!())));
         let layout = Layout::from_size_align(SIZE / 2, 1).unwrap();
         // SAFETY: as above.
         unsafe {

@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod clock;
 pub mod descriptor;
 pub mod entry;
 pub mod heap;

@@ -1,6 +1,7 @@
 //! fork, execve, exit.
 
 use std::ffi::{CStr, CString, c_long, c_ulong};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -49,10 +50,50 @@ pub fn exit(status: u8) -> ! {
     unsafe { libc::_exit(i32::from(status)) }
 }
 
+/// pidfd_open(2): readable once process `pid` has ended.
+///
+/// # Errors
+/// ESRCH; ENOSYS before Linux 5.3; EMFILE and the like.
+pub fn watch(pid: i32) -> Result<OwnedFd, Errno> {
+    const NO_FLAGS: c_long = 0;
+    // SAFETY: no memory is involved.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, c_long::from(pid), NO_FLAGS) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel just made this descriptor, nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// ptrace(2), `PTRACE_DETACH`: no longer traces `pid`, which goes on with `signal`.
+///
+/// # Errors
+/// ESRCH when it is not stopped for this process.
+pub fn stop_tracing(pid: i32, signal: Option<Signo>) -> Result<(), Errno> {
+    // SAFETY: no memory of this process is involved.
+    Errno::result(unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, 0, signal.map_or(0, Signo::raw)) }).map(drop)
+}
+
 /// Whether this process leads its session (setsid(2)).
 #[must_use]
 pub fn is_session_leader() -> bool {
     nix::unistd::getsid(None).is_ok_and(|session| session == nix::unistd::getpid())
+}
+
+/// Makes the terminal `fd`, if it is one, that of the session that this process has just made (TIOCSCTTY, ioctl_tty(2)).
+/// It stays another session's where that has it.
+pub fn take_terminal(fd: BorrowedFd<'_>) {
+    // SAFETY: no memory is involved.
+    unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY, 0) };
+}
+
+/// Gives up the controlling terminal `fd`, if it is that (TIOCNOTTY, ioctl_tty(2)). The kernel then sends a session leader's
+/// foreground group SIGHUP and SIGCONT; those that come to this process, with both blocked, are taken away again.
+pub fn give_up_terminal(fd: BorrowedFd<'_>) {
+    let caused = [Signo::HUP, Signo::CONT].map(|signal| (signal, !super::signal::is_pending(signal)));
+    // SAFETY: no memory is involved.
+    let given_up = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCNOTTY) } == 0;
+    for (signal, _) in caused.into_iter().filter(|(_, is_new)| *is_new && given_up) {
+        super::signal::discard(signal);
+    }
 }
 
 /// prctl(2), `PR_SET_PDEATHSIG`: what this process is sent when its parent dies. PROGRAM does not inherit it.

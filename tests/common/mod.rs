@@ -28,10 +28,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 #[allow(unused_imports)]
-pub use running::{Ended, Got, Running, Status, kill};
+pub use running::{Ended, Got, Running, Status, kill, try_sigqueue};
 
 /// Every wait of a run ends at the latest this long after its start.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
+/// With TEST_EMULATED set, where `TEST_RINIT` is a rinit of another machine.
+const EMULATED_DEADLINE: Duration = Duration::from_secs(120);
 /// The user of unprivileged runs: nobody.
 pub const NOBODY: u32 = 65534;
 
@@ -95,7 +97,7 @@ impl Rinit {
             session: mode != Mode::Subreaper,
             terminal: false,
             init: None,
-            deadline: DEADLINE,
+            deadline: if std::env::var_os("TEST_EMULATED").is_some() { EMULATED_DEADLINE } else { DEADLINE },
         }
     }
 
@@ -224,6 +226,16 @@ impl Rinit {
     /// `directory` as a mount of its own with these flags (`libc::MS_NOEXEC`).
     pub fn remount(self, directory: impl AsRef<Path>, flags: u64) -> Self {
         self.bind(&directory, &directory).change_mount(directory.as_ref(), flags)
+    }
+
+    /// The mount `target`, without the right to write.
+    pub fn read_only(self, target: &str) -> Self {
+        self.change_mount(Path::new(target), libc::MS_RDONLY)
+    }
+
+    /// /proc anew with these options.
+    pub fn proc_options(self, options: &str) -> Self {
+        self.mount(Path::new("proc"), Path::new("/proc"), "proc", 0, options)
     }
 
     fn change_mount(self, target: &Path, flags: u64) -> Self {

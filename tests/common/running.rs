@@ -178,13 +178,7 @@ impl Running {
     /// Sends by sigqueue(3), from outside the namespace.
     #[track_caller]
     pub fn sigqueue(&self, signal: i32, value: i32) {
-        // siginfo_t: three words (signal, errno, code), padding, pid, uid, value. The C library's refuses 32 and 33.
-        let mut info = [0_i32; 32];
-        (info[0], info[2]) = (signal, libc::SI_QUEUE);
-        (info[4], info[5]) = (std::process::id() as i32, unsafe { libc::getuid() } as i32);
-        info[6] = value;
-        let result = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, self.init, signal, info.as_ptr()) };
-        assert_eq!(result, 0, "sigqueue {signal}: {}", std::io::Error::last_os_error());
+        assert!(try_sigqueue(self.init, signal, value), "sigqueue {signal}: no room");
     }
 
     pub fn write_stdin(&mut self, bytes: &[u8]) {
@@ -208,6 +202,19 @@ impl Running {
     #[track_caller]
     pub fn line(&mut self) -> String {
         self.next_line(|run| &mut run.out, "stdout")
+    }
+
+    /// The next line of stdout; `None` if there is none within `limit`, or the run has ended without one.
+    pub fn line_within(&mut self, limit: Duration) -> Option<String> {
+        let until = Instant::now() + limit;
+        loop {
+            let ended = self.has_ended();
+            self.pump(Duration::from_millis(if ended { 1 } else { 20 }), true);
+            let line = self.out.line();
+            if line.is_some() || ended || Instant::now() >= until {
+                return line;
+            }
+        }
     }
 
     /// The next line of stderr.
@@ -358,4 +365,18 @@ impl Drop for Running {
 pub fn kill(pid: i32, signal: i32) {
     let result = unsafe { libc::syscall(libc::SYS_kill, pid, signal) };
     assert_eq!(result, 0, "kill {pid} {signal}: {}", std::io::Error::last_os_error());
+}
+
+/// sigqueue(3) by its number: the C library refuses 32 and 33. False where there is no room.
+#[track_caller]
+pub fn try_sigqueue(pid: i32, signal: i32, value: i32) -> bool {
+    // siginfo_t: three words (signal, errno, code), padding, pid, uid, value.
+    let mut info = [0_i32; 32];
+    (info[0], info[2]) = (signal, libc::SI_QUEUE);
+    (info[4], info[5]) = (std::process::id() as i32, unsafe { libc::getuid() } as i32);
+    info[6] = value;
+    let result = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info.as_ptr()) };
+    let error = std::io::Error::last_os_error();
+    assert!(result == 0 || error.raw_os_error() == Some(libc::EAGAIN), "sigqueue {pid} {signal}: {error}");
+    result == 0
 }

@@ -162,7 +162,7 @@ pub fn build(dockerfile: &str, context: &[(&str, Source)]) -> String {
     }
     let tag = unique("image");
     let path = dir.path().to_str().expect("a path in UTF-8");
-    docker_ok(&["build", "--quiet", "--label", label(), "--tag", &tag, path]);
+    docker_ok(&["build", "--quiet", "--network", "none", "--label", label(), "--tag", &tag, path]);
     tag
 }
 

@@ -1,5 +1,7 @@
 //! Dockerfile.example works: its final stages are built with images of ours in place of the registry's.
 
+use std::path::Path;
+
 use crate::elf;
 use crate::engine::{Container, Source, build, docker_ok, plain_image, rinit};
 use crate::report::assert_report;
@@ -12,9 +14,9 @@ fn final_stage() -> String {
     stage.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
 }
 
-/// The variant that stands in the file as a comment.
-fn scratch_stage() -> String {
-    let stage = EXAMPLE.find("\n# FROM scratch").map(|at| &EXAMPLE[at + 1..]).expect("the variant");
+/// The variant from `base` that stands in the file as a comment.
+fn commented_stage(base: &str) -> String {
+    let stage = EXAMPLE.find(&format!("\n# FROM {base}\n")).map(|at| &EXAMPLE[at + 1..]).expect("the variant");
     let lines = stage.lines().map_while(|line| line.strip_prefix("# "));
     lines.map(|line| format!("{line}\n")).collect()
 }
@@ -57,7 +59,37 @@ fn its_final_stage_runs() {
 #[test]
 #[ignore = "needs a Docker engine"]
 fn its_scratch_variant_runs() {
-    assert_works(&build_behind_stand_in(&scratch_stage()), "/server");
+    assert_works(&build_behind_stand_in(&commented_stage("scratch")), "/server");
+}
+
+/// Over the tini of an image, and as the guide's link in its place.
+#[test]
+#[ignore = "needs a Docker engine"]
+fn what_has_tini_has_rinit_then() {
+    const YOURS: &str = "registry.example/yours:1";
+    const RELEASED: &str = "registry.example/rinit:0.1.0";
+    let guide = include_str!("../../docs/fleet.md");
+    let link = guide.split("```dockerfile\n").nth(1).and_then(|rest| rest.split("```").next()).expect("the link");
+    let released = build("FROM scratch\nCOPY rinit /rinit\n", &[("rinit", Source::File(rinit()))]);
+    let tini = Path::new("/usr/bin/tini-static");
+    let yours = build(
+        "FROM scratch\nCOPY bin /bin\nCOPY tini /usr/bin/tini\nENTRYPOINT [\"/usr/bin/tini\", \"--\"]\n",
+        &[("bin", Source::Busybox), ("tini", Source::File(tini))],
+    );
+    let version = "/usr/bin/tini --version | cut -d ' ' -f 3";
+    let before = Container::run(&[], &yours, &["sh", "-c", version]);
+    assert!(!before.stdout.contains("rinit"), "{}", before.stdout);
+    for stage in [commented_stage(YOURS), format!("FROM {YOURS}\n{link}")] {
+        let image = build(&stage.replace(YOURS, &yours).replace(RELEASED, &released), &[]);
+        let run = Container::run(&[], &image, &["sh", "-c", &format!("cat /proc/1/comm; {version}; exit 3")]);
+        let expected = format!("tini\n{}_rinit\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!((run.status, run.stdout), (3, expected), "{stage}");
+        assert_report(&run.stderr, 3);
+        let run = Container::run(&[], &image, &["true"]);
+        assert_eq!((run.status, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""), "{stage}");
+        let run = Container::run(&["--env", "RINIT_OFF=1"], &image, &["sh", "-c", "cat /proc/1/comm; exit 3"]);
+        assert_eq!((run.status, run.stdout.as_str(), run.stderr.as_str()), (3, "sh\n", ""), "{stage}");
+    }
 }
 
 /// The toolchain of the build stage is the one that is pinned.

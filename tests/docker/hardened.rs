@@ -1,7 +1,7 @@
 //! What a cluster's policy takes away: root, a writable file system, capabilities, and everything but the program.
 
 use crate::elf;
-use crate::engine::{Container, HARDENED, Source, build, image, rinit};
+use crate::engine::{Container, HARDENED, Source, TempDir, build, image, rinit};
 use crate::report::assert_report;
 
 /// The program sees what it would see without rinit; the status and the report come as ever.
@@ -50,6 +50,27 @@ fn without_capabilities() {
 fn all_of_it() {
     assert_works(&HARDENED, "1000\n1000\n");
     assert_stops(&HARDENED);
+}
+
+/// What rinit can do without, as a profile written for another program refuses it. (tests/starved has every call alone.)
+#[test]
+#[ignore = "needs a Docker engine"]
+fn a_seccomp_profile_that_refuses_calls() {
+    let names = ["signalfd4", "waitid", "pidfd_open", "pwritev2", "splice", "tee", "statx", "rt_sigqueueinfo"];
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let dir = TempDir::new();
+        let file = dir.create("profile.json");
+        let profile = format!(
+            r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":{names:?},"action":"SCMP_ACT_ERRNO","errnoRet":{errno}}}]}}"#
+        );
+        std::fs::write(&file, profile).expect("a file");
+        let file = format!("seccomp={}", file.display());
+        let options = ["--security-opt", &file, "--security-opt", "no-new-privileges"];
+        assert_works(&options, "0\n0\n");
+        assert_stops(&options);
+        let told = Container::run(&[&options[..], &["--env", "RINIT_LOG=debug"]].concat(), image(), &["false"]);
+        assert!(told.status == 1 && told.stderr.contains("debug: no signalfd, "), "{}", told.stderr);
+    }
 }
 
 /// rinit and one program: no shell, no libc, no /etc/passwd, no /tmp.

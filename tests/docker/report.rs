@@ -14,7 +14,12 @@ pub fn assert_report(report: &str, status: i32) -> &str {
     let cause = lines.next().and_then(|l| l.strip_prefix("      cause: ")).unwrap_or_else(|| panic!("{report}"));
     let (id, confidence) = cause.split_once(' ').unwrap_or_else(|| panic!("{report}"));
     assert!(["(certain)", "(likely)", "(possible)", "(unknown)"].contains(&confidence), "{report}");
-    for line in lines {
+    while let Some(line) = lines.next() {
+        if line == "      last lines:" {
+            // To the end, each indented by two more.
+            assert!(lines.all(|line| line.starts_with("        ")), "{report}");
+            break;
+        }
         let line = line.strip_prefix("      ").unwrap_or_else(|| panic!("not indented: {line:?}"));
         let known = ["evidence: ", "ruled out: ", "not known: ", "next: "];
         assert!(known.iter().any(|start| line.starts_with(start)), "{report}");

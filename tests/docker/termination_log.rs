@@ -38,6 +38,18 @@ fn holds_the_report() {
 
 #[test]
 #[ignore = "needs a Docker engine"]
+fn holds_the_last_lines() {
+    let dir = TempDir::new();
+    let options = [&["--env", "RINIT_TAIL=20"], HARDENED.as_slice()].concat();
+    let script = "echo 'one\ttwo' >&2; no-such-command";
+    let message = message(&dir.create("log"), "/dev/termination-log", &options, script, 127);
+    assert_eq!(assert_report(&message, 127), "command-not-found-in-script");
+    let (_, lines) = message.split_once("\n      last lines:\n").unwrap_or_else(|| panic!("{message}"));
+    assert!(lines.contains("one") && lines.ends_with("not found"), "{message}");
+}
+
+#[test]
+#[ignore = "needs a Docker engine"]
 fn keeps_the_programs_own_message_in_front() {
     for options in [&[], HARDENED.as_slice()] {
         let dir = TempDir::new();

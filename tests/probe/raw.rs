@@ -43,3 +43,14 @@ pub fn fork() -> i32 {
     assert!(pid >= 0, "fork");
     pid
 }
+
+pub fn pipe() -> [i32; 2] {
+    let mut ends = [0; 2];
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0, "pipe");
+    ends
+}
+
+pub fn wait_for_end(fd: i32) {
+    let mut byte = [0_u8; 64];
+    while unsafe { libc::read(fd, byte.as_mut_ptr().cast(), byte.len()) } > 0 {}
+}

@@ -105,8 +105,11 @@ pub fn kind(text: &str) -> Kind {
     let Some(cause) = lines.next() else { return Kind::Line };
     let confidence = cause.strip_prefix("      cause: ").and_then(|c| c.split_once(' ')).expect(text).1;
     assert!(["(certain)", "(likely)", "(possible)", "(unknown)"].contains(&confidence), "{text}");
-    let keys = ["      evidence: ", "      ruled out: ", "      not known: ", "      next: "];
-    let order: Vec<_> = lines.map(|l| keys.iter().position(|k| l.starts_with(k)).expect(text)).collect();
+    let keys = ["      evidence: ", "      ruled out: ", "      not known: ", "      next: ", "      last lines:"];
+    let own = lines.clone().skip_while(|line| *line != "      last lines:").skip(1);
+    assert!(own.clone().all(|line| line.starts_with("        ")), "the program's own lines stand at the end: {text}");
+    let keyed = lines.clone().count() - own.count();
+    let order: Vec<_> = lines.take(keyed).map(|l| keys.iter().position(|k| l.starts_with(k)).expect(text)).collect();
     assert!(order.is_sorted_by(|a, b| a < b), "at most once each, in this order: {text}");
     Kind::Text
 }

@@ -183,9 +183,13 @@ fn open_inside(run: &Running, path: &Path) -> File {
 
 #[test]
 fn a_full_file_system() {
-    let (content, stderr) = on_a_full_file_system("head -c 4096 /dev/zero > \"${0%/*}/other\"");
+    let fill = "head -c 4096 /dev/zero > \"${0%/*}/other\"";
+    let (content, stderr) = on_a_full_file_system(&format!(": > \"$0\"; {fill}"));
     assert_eq!(content, b"");
     assert_eq!(kind(stderr.trim_end()), Kind::Text);
+    // What the first block has taken is there for the report.
+    let (content, _) = on_a_full_file_system(fill);
+    assert!(content.starts_with(b"rinit: sh exited"), "{}", content.escape_ascii());
     // The page that the message has taken holds the report too: the same test where it must succeed.
     let (content, _) = on_a_full_file_system("echo message > \"$0\"");
     assert!(content.starts_with(b"message\nrinit: "), "{}", content.escape_ascii());

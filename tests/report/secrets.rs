@@ -22,7 +22,7 @@ fn said<A: AsRef<OsStr>>(run: Rinit, command: &[A]) -> String {
 
 fn commands() -> Vec<Vec<String>> {
     let flag = format!("--password={SECRET}");
-    let words: [&[&str]; 12] = [
+    let words: [&[&str]; 16] = [
         &["sh", "-c", "exit 3", "sh", &flag],
         &["sh", "-c", "kill -SEGV $$", SECRET],
         &["sh", "-c", "exit 0", SECRET],
@@ -36,6 +36,11 @@ fn commands() -> Vec<Vec<String>> {
         &[&format!("DB_PASSWORD={SECRET}"), "sh"],
         &[&format!("mysql -p{SECRET} db")],
         &[&format!("DB_PASSWORD={SECRET} /usr/bin/mysql -p{SECRET}")],
+        // A shell or a wrapper could not start what these name.
+        &["sh", "-c", &format!("DB_PASSWORD={SECRET} no-such-command {SECRET}")],
+        &["sh", "-c", &format!("exec /no/such/program --password={SECRET}")],
+        &["env", &format!("DB_PASSWORD={SECRET}"), "no-such-command", SECRET],
+        &["nice", &format!("-p{SECRET}"), "no-such-command"],
     ];
     words.iter().map(|words| words.iter().map(ToString::to_string).collect()).collect()
 }
@@ -48,6 +53,22 @@ fn appear_nowhere() {
                 let said = said(place().args(args), &command);
                 assert!(!said.contains(SECRET), "{command:?}: {said}");
             }
+        }
+    });
+}
+
+/// What env and timeout print themselves shows it; the report does not.
+#[test]
+fn appear_not_in_the_name_of_what_a_wrapper_could_not_start() {
+    let wrong =
+        [format!("mysql -p{SECRET} db"), format!("/no/such/program --password={SECRET}"), format!("A={SECRET}/x")];
+    each(wrong, |name| {
+        for format in ["text", "json"] {
+            let dir = TempDir::new();
+            let log = file(&dir, "log", "");
+            Rinit::as_init().log(&log).args(["--format", format, "--", "timeout", "9", &name]).run().assert_code(127);
+            let log = read(&log);
+            assert!(log.contains(" could not be started: ") && !log.contains(SECRET), "{log}");
         }
     });
 }

@@ -170,3 +170,20 @@ fn a_relative_path_starts_where_rinit_was_started() {
     Rinit::as_init().cwd(dir.path()).log("log").sh("cd /; exit 3").run().assert_code(3);
     assert_eq!(kind(&read(&dir.join("log"))), Kind::Text);
 }
+
+/// The kubelet shows the log's end only where the file is empty.
+#[test]
+fn a_report_that_adds_nothing_can_give_way_to_the_log() {
+    for (set, script, status, kind_in_file) in [
+        (false, "exit 1", 1, Kind::Text),
+        (true, "exit 1", 1, Kind::None),
+        (true, "exit 77", 77, Kind::None),
+        (true, "kill -SEGV $$", 139, Kind::Text),
+        (true, "sleep 1000 & exit 1", 1, Kind::Text),
+    ] {
+        let run = if set { Rinit::as_init().env("RINIT_DEFER_TO_LOGS", "1") } else { Rinit::as_init() };
+        let (log, stderr) = outcome(run, script, status);
+        assert_eq!(kind(&log), kind_in_file, "{script}: {log}");
+        assert_eq!(kind(&stderr), Kind::Text, "{script}");
+    }
+}

@@ -14,7 +14,7 @@ use crate::{Kind, file, kind};
 /// How long the report may wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What a loaded machine may add.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(12);
 
 /// Runs to the end, which has to come in time. How long it took from the program's end on.
 #[track_caller]

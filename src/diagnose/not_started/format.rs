@@ -6,7 +6,7 @@ use super::{
 };
 use crate::evidence::content::{Before, Content, Foreign};
 use crate::evidence::elf::{self, Elf};
-use crate::evidence::files::FileFacts;
+use crate::evidence::files::{self, FileFacts, Kinship};
 use crate::evidence::shebang::Unusable;
 
 /// ENOENT, and something that the file needs was seen to be missing.
@@ -53,11 +53,7 @@ pub(in super::super) fn shebang_crlf(case: &Case<'_>) -> Option<Diagnosis> {
         None => diagnosis.evidence(format!("{clean} does not exist either")),
     };
     let file = file_name(case);
-    Some(
-        diagnosis.next(format!(
-            "sed -i 's/\\r$//' {file} and rebuild. To keep it so: \"*.sh text eol=lf\" in .gitattributes"
-        )),
-    )
+    Some(diagnosis.next(registry::SHEBANG_CRLF.next.replacen("FILE", &file, 1)))
 }
 
 /// ENOENT, and the interpreter is missing. Certain: the line was read, the path looked for. Likely for a relative one that
@@ -90,9 +86,7 @@ pub(in super::super) fn shebang_interpreter_missing(case: &Case<'_>) -> Option<D
         None if asked.ends_with("/bash") => diagnosis.next(
             "install bash in the image (apk add bash), or make the script one for #!/bin/sh: Alpine comes without bash, distroless images without any shell",
         ),
-        None => diagnosis.next(format!(
-            "install {asked} in the image (in the stage that is shipped), or name an interpreter in the first line that is there"
-        )),
+        None => diagnosis,
     })
 }
 
@@ -137,10 +131,7 @@ pub(in super::super) fn loader_missing(case: &Case<'_>) -> Option<Diagnosis> {
             "link it statically (CGO_ENABLED=0 for Go, Rust target *-musl, gcc -static), or use a base image with a C library: scratch and distroless/static have none",
         )
     } else {
-        (
-            "",
-            "install the C library that it was built for (on amd64 a 32-bit one: libc6-i386), build it in the image that it runs in, or link it statically",
-        )
+        ("", registry::LOADER_MISSING.next)
     };
     let what = format!("{who} needs the loader {}, which does not exist{why}", wording::name(loader));
     let mut diagnosis = failed(case, &registry::LOADER_MISSING, Certain, &what).evidence(exists(case, &part)?);
@@ -212,8 +203,10 @@ pub(in super::super) fn bad_loader(case: &Case<'_>) -> Option<Diagnosis> {
 /// none of it, it gives other errors.
 fn unknown_format<'a>(case: &Case<'a>) -> Option<(Part<'a>, &'a FileFacts)> {
     gave(case, libc::ENOEXEC)?;
-    let (candidate, _) = found(case)
-        .find(|(candidate, _)| matches!(candidate.expected_errno(), None | Some(libc::ENOEXEC | libc::ENOENT)))?;
+    let machine = inspection(case)?.machine.as_deref();
+    let is_in_the_way = |errno| !matches!(errno, libc::ENOEXEC | libc::ENOENT | libc::ELIBBAD);
+    let (candidate, _) =
+        found(case).find(|(candidate, _)| !candidate.expected_errno(machine).is_some_and(is_in_the_way))?;
     let part = parts(candidate).rfind(is_no_loader)?;
     Some((part, part.target.file.as_ref().ok()?))
 }
@@ -241,27 +234,9 @@ fn format_failure(
     }
 }
 
-/// How an ELF file relates to the machine that it is to run on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kinship {
-    Native,
-    /// 32-bit, and the kernel runs such programs if it was built so.
-    Companion,
-    Foreign,
-}
-
 /// How `elf` relates to this machine, and what this machine is called; `None` if that is not known.
 fn kinship(case: &Case<'_>, elf: &Elf) -> Option<(Kinship, &'static str)> {
-    let uname = inspection(case)?.machine.as_deref()?;
-    let is_wide = uname.windows(2).any(|window| window == b"64") || uname == b"s390x";
-    let (native, machine) = (elf::machine_of(uname)?, elf.header.machine);
-    let kinship = match (native, machine) {
-        (elf::EM_X86_64, elf::EM_386) | (elf::EM_AARCH64, elf::EM_ARM) => Kinship::Companion,
-        _ if native != machine => Kinship::Foreign,
-        _ if is_wide && !elf.header.wide => Kinship::Companion,
-        _ => Kinship::Native,
-    };
-    Some((kinship, elf::machine_name(native, is_wide)?))
+    files::kinship(inspection(case)?.machine.as_deref(), elf)
 }
 
 /// ENOEXEC, and an ELF header for another machine. Certain, but likely for 32-bit programs of the same family, which the
@@ -346,14 +321,10 @@ pub(in super::super) fn shebang_not_first(case: &Case<'_>) -> Option<Diagnosis> 
             "has a byte order mark (EF BB BF) before its #! line".to_owned(),
             "save it as UTF-8 without BOM: sed -i '1s/^\\xEF\\xBB\\xBF//' FILE",
         ),
-        Before::Blank => (
-            "has a blank or an empty line before #!".to_owned(),
-            "delete what stands before #!: it must be the first two bytes of the file (in a heredoc or a YAML block begin right after the opening line)",
-        ),
-        Before::Lines(line) => (
-            format!("has its #! in line {line}, not in the first"),
-            "move the #! line to the top of the file: it must be its first two bytes",
-        ),
+        Before::Blank => ("has a blank or an empty line before #!".to_owned(), registry::SHEBANG_NOT_FIRST.next),
+        Before::Lines(line) => {
+            (format!("has its #! in line {line}, not in the first"), registry::SHEBANG_NOT_FIRST.next)
+        }
     };
     Some(format_failure(case, &part, facts, &registry::SHEBANG_NOT_FIRST, Certain, &predicate).next(next))
 }

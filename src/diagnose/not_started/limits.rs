@@ -12,6 +12,11 @@ pub(in super::super) fn fd_limit(case: &Case<'_>) -> Option<Diagnosis> {
     if let (libc::EMFILE, Some(limit)) = (error.errno, limits(case).and_then(|limits| limits.descriptors)) {
         diagnosis = diagnosis.evidence(format!("the limit on open files (RLIMIT_NOFILE) is {}", number(limit)));
     }
+    if error.errno == libc::ENFILE {
+        diagnosis = diagnosis.next(
+            "raise fs.file-max on the node, or find what holds so many open there: /proc/sys/fs/file-nr counts them",
+        );
+    }
     Some(diagnosis)
 }
 

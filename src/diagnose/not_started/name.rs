@@ -1,10 +1,10 @@
 //! The program's name leads to no file.
 
-use super::permission::owner;
 use super::{
     Candidate, Case, Certain, Diagnosis, Inspection, Likely, candidates, failed, found, gave, inspection, is_absent,
     is_bare, registry, shows_path, wording,
 };
+use crate::child::DEFAULT_PATH;
 use crate::diagnose::case::is_blank;
 use crate::evidence::walk::Place;
 
@@ -38,7 +38,7 @@ pub(in super::super) fn command_line_as_one_word(case: &Case<'_>) -> Option<Diag
 }
 
 /// Words of the shell's own grammar, and builtins that can be no program, because they change the shell itself.
-const SHELL_WORDS: [&[u8]; 47] = [
+pub(in super::super) const SHELL_WORDS: [&[u8]; 47] = [
     b"cd",
     b"source",
     b".",
@@ -158,6 +158,7 @@ pub(in super::super) fn command_not_found(case: &Case<'_>) -> Option<Diagnosis> 
     if let Some(path) = inspection.and_then(|inspection| inspection.search_path.as_deref()) {
         diagnosis = diagnosis.evidence(match path {
             b"" => "PATH was empty".to_owned(),
+            DEFAULT_PATH => format!("{} was searched, as it is without a PATH", wording::name(DEFAULT_PATH)),
             path => format!("PATH was {}", wording::name(path)),
         });
     }
@@ -196,7 +197,7 @@ fn closed_directories(case: &Case<'_>) -> Option<String> {
         let above = path.get(..path.iter().rposition(|byte| *byte == b'/')?)?;
         Some(match &obstacle.place {
             Some(Place::Closed(closed, Some(permissions))) => {
-                format!("{} ({})", wording::name(closed), owner(permissions))
+                format!("{} ({})", wording::name(closed), permissions)
             }
             _ => wording::name(above),
         })

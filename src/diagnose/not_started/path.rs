@@ -1,8 +1,8 @@
 //! The program's path leads to no file.
 
 use super::{
-    Case, Cause, Certain, Diagnosis, Likely, Part, candidates, derived, failed, found, gave, parts, path_of, registry,
-    shows_path, wording,
+    Case, Cause, Certain, Diagnosis, Likely, NOTHING_RUN, Part, candidates, derived, failed, found, gave, parts,
+    path_of, registry, shows_path, wording,
 };
 use crate::evidence::mountinfo::Mount;
 use crate::evidence::walk::{Directory, Obstacle, Place};
@@ -25,7 +25,10 @@ pub(in super::super) fn volume_hides_file(case: &Case<'_>) -> Option<Diagnosis> 
             .evidence(format!("{point} is a mount ({}) and {emptiness}", file_system(mount)))
             .evidence(does_not_exist(case, missing))
             .not_known("whether the image has the file below the mount")
-            .next(format!("mount the volume elsewhere, or fill it first (an init container that copies the files). A subPath that does not exist becomes an empty directory. To see the image without it: docker run --rm --entrypoint ls IMAGE -l {point}")),
+            .next(format!(
+                "{}. To see the image without it: docker run --rm --entrypoint ls IMAGE -l {point}",
+                registry::VOLUME_HIDES_FILE.next
+            )),
     )
 }
 
@@ -59,7 +62,7 @@ pub(in super::super) fn path_missing(case: &Case<'_>) -> Option<Diagnosis> {
     };
     let mut diagnosis = failed(case, &registry::PATH_MISSING, Certain, "no such file");
     if !shows_path(case) {
-        return Some(diagnosis.evidence("nothing exists at that path, nothing was run"));
+        return Some(diagnosis.evidence("nothing exists at that path").evidence(NOTHING_RUN));
     }
     let parent = wording::name(&directory.path);
     diagnosis = diagnosis.evidence(does_not_exist(case, missing));
@@ -91,10 +94,9 @@ pub(in super::super) fn path_missing(case: &Case<'_>) -> Option<Diagnosis> {
         }
         _ => String::new(),
     };
-    let volume = if directory.mount_over().is_some() { ", or check the volume over its directory" } else { "" };
-    Some(diagnosis.evidence("nothing was run").next(format!(
-        "correct the command{guess} or COPY the file{volume}. In Kubernetes command replaces ENTRYPOINT and args replaces CMD. To look: docker run --rm --entrypoint ls IMAGE -l {parent}"
-    )))
+    let advice = registry::PATH_MISSING.next.replacen(',', &(guess + ","), 1);
+    let look = format!("{advice}. To look: docker run --rm --entrypoint ls IMAGE -l {parent}");
+    Some(diagnosis.evidence(NOTHING_RUN).next(look))
 }
 
 /// The path that was tried first.

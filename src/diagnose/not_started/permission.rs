@@ -42,11 +42,6 @@ fn unless_others(case: &Case<'_>, candidate: &Candidate, confidence: Confidence)
     if confidence == Certain && !is_alone(case, candidate) { Likely } else { confidence }
 }
 
-/// `mode 0700, owner 0:0`
-pub(super) fn owner(permissions: &Permissions) -> String {
-    format!("mode {:04o}, owner {}:{}", permissions.mode & 0o7777, permissions.uid, permissions.gid)
-}
-
 fn runs_as(inspection: &Inspection) -> String {
     format!("rinit runs as uid {} gid {}", inspection.user.uid, inspection.user.gid)
 }
@@ -73,7 +68,7 @@ pub(in super::super) fn is_a_directory(case: &Case<'_>) -> Option<Diagnosis> {
     let confidence = unless_others(case, part.candidate, Certain);
     Some(
         failed(case, &registry::IS_A_DIRECTORY, confidence, &format!("{}it is a directory", confidence.hedge()))
-            .evidence(format!("{} is a directory ({})", path_of(case, part.candidate), owner(&facts.permissions))),
+            .evidence(format!("{} is a directory ({})", path_of(case, part.candidate), facts.permissions)),
     )
 }
 
@@ -87,7 +82,7 @@ pub(in super::super) fn noexec_mount(case: &Case<'_>) -> Option<Diagnosis> {
     let mount = if shows_path(case) { mount_point(facts) } else { "its mount".to_owned() };
     let mut diagnosis = failed(case, &registry::NOEXEC_MOUNT, confidence, &what)
         .evidence(format!("{mount} is noexec (statvfs)"))
-        .evidence(format!("{shown} is {}", owner(&facts.permissions)));
+        .evidence(format!("{shown} is {}", facts.permissions));
     if denied(case, facts) == Some(Certain) {
         diagnosis = diagnosis.evidence("it would have to be made executable as well");
     }
@@ -103,7 +98,7 @@ pub(in super::super) fn not_executable(case: &Case<'_>) -> Option<Diagnosis> {
         let confidence = unless_others(case, part.candidate, Certain);
         return Some(
             failed(case, &registry::NOT_EXECUTABLE, confidence, "permission denied, it is not a regular file")
-                .evidence(format!("{shown} is {} ({})", kind_name(facts.permissions.mode), owner(&facts.permissions)))
+                .evidence(format!("{shown} is {} ({})", kind_name(facts.permissions.mode), facts.permissions))
                 .next("give the path of a program"),
         );
     }
@@ -115,7 +110,7 @@ pub(in super::super) fn not_executable(case: &Case<'_>) -> Option<Diagnosis> {
         _ => "permission denied, most likely it is not executable for this user",
     };
     let mut diagnosis = failed(case, &registry::NOT_EXECUTABLE, confidence, what)
-        .evidence(format!("{shown} is {}", owner(&facts.permissions)))
+        .evidence(format!("{shown} is {}", facts.permissions))
         .evidence(inspection(case).map(runs_as)?);
     if let Some(mount) = mount_fact(facts) {
         diagnosis = diagnosis.evidence(mount);
@@ -132,7 +127,7 @@ pub(in super::super) fn not_executable(case: &Case<'_>) -> Option<Diagnosis> {
     }
     let file = file_name(case);
     Some(if facts.permissions.mode & 0o111 == 0 {
-        diagnosis.next(format!("COPY --chmod=0755 {file} (in git: git update-index --chmod=+x {file}, for a ConfigMap volume defaultMode: 0755), or start a script as: sh {file}"))
+        diagnosis.next(registry::NOT_EXECUTABLE.next.replacen("FILE", &file, 1))
     } else {
         diagnosis.next("give that user the x permission (COPY --chmod=0755 or --chown in the Dockerfile), or run as a user who has it (USER, runAsUser, fsGroup for volumes)")
     })
@@ -169,7 +164,7 @@ pub(in super::super) fn path_not_traversable(case: &Case<'_>) -> Option<Diagnosi
     let mut diagnosis = failed(case, &registry::PATH_NOT_TRAVERSABLE, confidence, &what);
     diagnosis = match closed {
         Some((directory, permissions)) => {
-            diagnosis.evidence(format!("{} is {}", derived(case, directory), owner(permissions)))
+            diagnosis.evidence(format!("{} is {}", derived(case, directory), permissions))
         }
         None => diagnosis.evidence(format!("stat of {} gave EACCES", path_of(case, candidate))),
     };
@@ -188,7 +183,7 @@ pub(in super::super) fn interpreter_not_executable(case: &Case<'_>) -> Option<Di
         Ok(facts) if facts.is_regular() => {
             let confidence = denied(case, facts)?;
             let path = wording::name(&part.target.path);
-            (confidence, "is not executable for this user", format!("{path} is {}", owner(&facts.permissions)))
+            (confidence, "is not executable for this user", format!("{path} is {}", facts.permissions))
         }
         Ok(facts) => {
             let kind = kind_name(facts.permissions.mode);
@@ -207,7 +202,7 @@ pub(in super::super) fn interpreter_not_executable(case: &Case<'_>) -> Option<Di
             &format!("permission denied, {hedge}{subject} {what}"),
         )
         .evidence(fact)
-        .evidence(format!("{} itself is {}", path_of(case, part.candidate), owner(&facts.permissions)))
+        .evidence(format!("{} itself is {}", path_of(case, part.candidate), facts.permissions))
         .evidence(inspection(case).map(runs_as)?),
     )
 }
@@ -223,7 +218,7 @@ pub(in super::super) fn denied_by_security_module(case: &Case<'_>) -> Option<Dia
         Possible,
         "permission denied although its mode allows it, one possibility is that a security module forbids it",
     )
-    .evidence(format!("{} is {}", path_of(case, candidate), owner(&facts.permissions)))
+    .evidence(format!("{} is {}", path_of(case, candidate), facts.permissions))
     .evidence(runs_as(inspection));
     if facts.access == Some(true) && facts.noexec == Some(false) {
         diagnosis = diagnosis.evidence("access(2) grants its execution, its mount is not noexec");
@@ -262,7 +257,10 @@ pub(in super::super) fn capabilities_not_granted(case: &Case<'_>) -> Option<Diag
     Some(
         failed(case, &registry::CAPABILITIES_NOT_GRANTED, confidence, &what)
             .evidence(given)
-            .evidence(format!("{} asks for {names}, which the bounding set (CapBnd {bounding:016x}) lacks", part.path(case)))
-            .next(format!("give the container {names} (docker run --cap-add, securityContext.capabilities.add), or take the capabilities off the file in the image: setcap -r FILE")),
+            .evidence(format!(
+                "{} asks for {names}, which the bounding set (CapBnd {bounding:016x}) lacks",
+                part.path(case)
+            ))
+            .next(registry::CAPABILITIES_NOT_GRANTED.next.replacen("the capability", &names, 1)),
     )
 }

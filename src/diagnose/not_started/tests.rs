@@ -7,7 +7,9 @@ use crate::diagnose::tests::{Row, ran, refused, unforked};
 use crate::diagnose::{diagnose, why_not};
 use crate::evidence::Evidence;
 use crate::evidence::content::{Before, Content, Foreign};
-use crate::evidence::elf::{EM_386, EM_AARCH64, EM_ARM, EM_X86_64, ET_CORE, ET_DYN, ET_EXEC, ET_REL, Elf, Header};
+use crate::evidence::elf::{
+    EM_386, EM_AARCH64, EM_ARM, EM_PPC, EM_PPC64, EM_X86_64, ET_CORE, ET_DYN, ET_EXEC, ET_REL, Elf, Header,
+};
 use crate::evidence::mountinfo::Mount;
 use crate::evidence::shebang::{Shebang, Unusable};
 use crate::evidence::start_limits::{Sizes, StartLimits, UNLIMITED};
@@ -130,6 +132,13 @@ fn orphan(interpreter: &str) -> Evidence {
 fn elf_of(wide: bool, kind: u16, machine: u16, loader: Option<&str>, end: Option<u64>) -> Content {
     let header = Header { wide, big_endian: false, kind, machine, table: 64, entries: 9 };
     Content::Elf(Elf { header, loader: loader.map(Into::into), end, stack: 0 })
+}
+
+fn with_big_endian(mut content: Content) -> Content {
+    if let Content::Elf(elf) = &mut content {
+        elf.header.big_endian = true;
+    }
+    content
 }
 
 fn elf(kind: u16, machine: u16) -> Content {
@@ -475,6 +484,13 @@ fn needs() -> Vec<Row> {
             orphan("/bin/zsh"),
             "shebang-interpreter-missing",
             Certain,
+            "install the interpreter in the image",
+        ),
+        (
+            refused(ENOENT),
+            orphan("/bin/zsh"),
+            "shebang-interpreter-missing",
+            Certain,
             "/app/x exists (mode 0755, 412 bytes)",
         ),
         (
@@ -570,6 +586,34 @@ fn formats() -> Vec<Row> {
         (refused(ENOEXEC), on("vax", elf(ET_DYN, EM_AARCH64)), "not-a-program", Likely, "arm64"),
         (
             refused(ENOEXEC),
+            on("ppc64", elf(ET_DYN, EM_PPC64)),
+            "wrong-architecture",
+            Certain,
+            "it is built for 64-bit PowerPC, this machine is big-endian 64-bit PowerPC",
+        ),
+        (
+            refused(ENOEXEC),
+            on("ppc64le", with_big_endian(elf(ET_DYN, EM_PPC64))),
+            "wrong-architecture",
+            Certain,
+            "it is built for big-endian 64-bit PowerPC, this machine is 64-bit PowerPC",
+        ),
+        (
+            refused(ENOEXEC),
+            on("ppc64", with_big_endian(elf_of(false, ET_EXEC, EM_PPC, None, Some(1)))),
+            "wrong-architecture",
+            Likely,
+            "no 32-bit",
+        ),
+        (
+            refused(ENOEXEC),
+            on("i686", elf(ET_DYN, EM_X86_64)),
+            "wrong-architecture",
+            Certain,
+            "this machine is 32-bit x86",
+        ),
+        (
+            refused(ENOEXEC),
             app(Ok(FileFacts { size: 0, ..holding(Content::Empty) })),
             "empty-file",
             Certain,
@@ -645,7 +689,7 @@ fn limits() -> Vec<Row> {
     vec![
         (unforked(Stage::Prepare, libc::EMFILE), plain(), "fd-limit", Certain, "exit status 125"),
         (refused(libc::EMFILE), limited(open), "fd-limit", Certain, "(RLIMIT_NOFILE) is 64"),
-        (refused(libc::ENFILE), plain(), "fd-limit", Certain, "whole system"),
+        (refused(libc::ENFILE), plain(), "fd-limit", Certain, "next: raise fs.file-max on the node"),
         (unforked(Stage::Fork, libc::EAGAIN), plain(), "process-limit", Likely, "fork gave EAGAIN"),
         (unforked(Stage::Fork, libc::EAGAIN), limited(pids(20, 20)), "process-limit", Certain, "limit of 20 processes"),
         (
@@ -712,7 +756,8 @@ fn what_a_shell_could_not_start_is_explained_alike() {
         let expected = inspection.expected_errno();
         // Denials that no file shows are not expected, and of several errors one has to be taken.
         if expected == Some(errno) {
-            let found = why_not(&evidence.command.program, inspection).map(|found| (found.cause.id, found.confidence));
+            let found =
+                why_not(&evidence.command.program, &inspection).map(|(_, found)| (found.cause.id, found.confidence));
             assert_eq!(found.unwrap_or((id, confidence)), (id, confidence), "errno {errno}");
         } else {
             let unseen = [libc::EPERM, libc::EACCES, libc::EIO, libc::ELIBBAD, libc::ELOOP, ENOEXEC, libc::ENOENT];
@@ -720,9 +765,22 @@ fn what_a_shell_could_not_start_is_explained_alike() {
         }
     }
     let missing = looked(b"jq", 0, &[("/bin/jq", Err(ENOENT), None)]).inspection.unwrap();
-    assert_eq!(why_not(b"jq", missing).unwrap().cause.id, "command-not-found");
+    assert_eq!(why_not(b"jq", &missing).unwrap().1.cause.id, "command-not-found");
     let unreachable = looked(b"jq", 1000, &[("/root/jq", Err(EACCES), None), ("/bin/jq", Err(ENOENT), None)]);
     assert_eq!(unreachable.inspection.unwrap().expected_errno(), Some(ENOENT));
     let fine = one("/bin/jq", 0, Ok(0o100_755), None).inspection.unwrap();
-    assert_eq!((fine.expected_errno(), why_not(b"/bin/jq", fine)), (None, None));
+    assert_eq!((fine.expected_errno(), why_not(b"/bin/jq", &fine)), (None, None));
+}
+
+#[test]
+fn an_assignment_has_a_name_in_front() {
+    let is_one = |word: &str| {
+        let evidence = looked(word.as_bytes(), 0, &[(&format!("/bin/{word}"), Err(ENOENT), None)]);
+        diagnose(&refused(ENOENT), &evidence).cause.id == "shell-syntax-as-command"
+    };
+    for (word, expected) in
+        [("A=1", true), ("A_B2=", true), ("_=x", true), ("A-B=1", false), ("2A=1", false), ("AB", false)]
+    {
+        assert_eq!(is_one(word), expected, "{word}");
+    }
 }

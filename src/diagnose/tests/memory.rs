@@ -4,6 +4,7 @@ use super::*;
 use crate::evidence::cgroup::place::Version;
 use crate::evidence::cgroup::values::Events;
 use crate::evidence::cgroup::{Limit, Memory, Strain};
+use crate::evidence::death::Death;
 use crate::evidence::{Killed, Killer};
 
 const MIB: u64 = 1 << 20;
@@ -25,6 +26,7 @@ fn v2(after: Events) -> Memory {
         hierarchical_limit: None,
         peak: Some(512 * MIB),
         shared: Some(0),
+        kernel: Some(0),
         swap_refused: Some(0),
     }
 }
@@ -45,7 +47,7 @@ fn proven() -> Evidence {
     let memory = Memory { unmoved_until: Some(LIFETIME - Duration::from_millis(900)), ..v2(events(41, 1, 1)) };
     let mut evidence = with(pending(python(), Signo::KILL), memory);
     evidence.usage.as_mut().unwrap().max_rss_kib = 489 * 1024;
-    evidence.faults_of_children = Some(0);
+    evidence.death = Some(Death { faults_of_children: Some(0), ..Death::default() });
     evidence.zombie.as_mut().unwrap().ignored = Some(SignalSet(0).with(Signo::PIPE));
     evidence
 }
@@ -57,7 +59,13 @@ fn killed(mut evidence: Evidence, count: u64) -> Evidence {
 }
 
 fn ranked(mut evidence: Evidence, score_adj: i32, kubernetes: bool) -> Evidence {
-    evidence.killer = Killer { on_machine: Some(3), score_adj: Some(score_adj), kubernetes };
+    evidence.killer = Killer { on_machine: Some(3), score_adj: Some(score_adj), kubernetes, ..Killer::default() };
+    evidence
+}
+
+/// The kills of the whole machine, soon after the start and at the end.
+fn counted(mut evidence: Evidence, before: u64, now: u64) -> Evidence {
+    evidence.killer = Killer { on_machine_before: Some(before), on_machine: Some(now), ..Killer::default() };
     evidence
 }
 
@@ -83,8 +91,8 @@ fn certain_needs_every_part_of_its_proof() {
         ("no local counter", |e| memory_of(e).local_oom = None),
         ("the look was long ago", |e| memory_of(e).unmoved_until = Some(LIFETIME - Duration::from_millis(1001))),
         ("no look", |e| memory_of(e).unmoved_until = None),
-        ("it waited for a child", |e| e.faults_of_children = Some(1)),
-        ("not known whether it did", |e| e.faults_of_children = None),
+        ("it waited for a child", |e| e.death.as_mut().unwrap().faults_of_children = Some(1)),
+        ("not known whether it did", |e| e.death.as_mut().unwrap().faults_of_children = None),
         ("its children vanish", |e| e.zombie.as_mut().unwrap().ignored = Some(SignalSet(0).with(Signo::CHLD))),
         ("not known whether they do", |e| e.zombie.as_mut().unwrap().ignored = None),
         ("the signal was not sent to the process", |e| e.zombie.as_mut().unwrap().pending = Some(SignalSet(0))),
@@ -182,6 +190,42 @@ pub(super) fn rows() -> Vec<Row> {
             "killed-by-unknown",
             Unknown,
             "OOM (the kernel counts no OOM kill since the machine booted)",
+        ),
+        (
+            kill,
+            counted(python(), 3, 3),
+            "killed-by-unknown",
+            Unknown,
+            "OOM (the kernel counted no OOM kill on the whole machine while it ran)",
+        ),
+        (
+            kill,
+            Evidence { duration: Duration::from_millis(999), ..counted(python(), 3, 3) },
+            "killed-by-unknown",
+            Unknown,
+            "So soon after the start, a security agent on the host",
+        ),
+        (
+            kill,
+            Evidence { duration: Duration::from_millis(999), ..counted(python(), 3, 3) },
+            "killed-by-unknown",
+            Unknown,
+            "the OOM killer is one possibility",
+        ),
+        (
+            kill,
+            counted(with(python(), none()), 3, 5),
+            "killed-by-unknown",
+            Unknown,
+            "(/proc/vmstat oom_kill 3 -> 5), not in this container",
+        ),
+        (kill, counted(python(), 3, 5), "killed-by-unknown", Unknown, "oom_kill 3 -> 5), here, in another container"),
+        (
+            kill,
+            with(python(), Memory { kernel: Some(400 * MIB), ..own() }),
+            "oom-container-limit",
+            Likely,
+            "400 MiB of the limit is the kernel's own memory",
         ),
         // What cannot be read rules nothing out.
         (
@@ -301,4 +345,26 @@ fn what_did_not_happen_is_not_told() {
     // A success is not the place for remarks on limits.
     let near = with(python(), Memory { peak: Some(512 * MIB), ..v2(events(5000, 0, 0)) });
     assert!(diagnose(&Outcome::Exited(0), &near).brief);
+}
+
+#[test]
+fn what_did_not_move_explains_nothing() {
+    let failed = Outcome::Exited(1);
+    for memory in [v1(0, 512 * MIB), v2(events(0, 0, 0))] {
+        let diagnosis = diagnose(&failed, &with(python(), memory));
+        assert_eq!(diagnosis.cause.id, "exit-error", "{diagnosis:#?}");
+    }
+    let elsewhere = |before, now| {
+        let diagnosis = diagnose(&died(Signo::KILL), &counted(python(), before, now));
+        diagnosis.evidence.iter().any(|fact| fact.contains("struck on this machine"))
+    };
+    assert_eq!([elsewhere(3, 4), elsewhere(3, 3), elsewhere(4, 3)], [true, false, false]);
+    let thrashing = |system_ms, user_ms, reclaims| {
+        let mut evidence = with(python(), v2(events(reclaims, 0, 0)));
+        let (user, system) = (Duration::from_millis(user_ms), Duration::from_millis(system_ms));
+        evidence.usage = Some(Usage { user, system, max_rss_kib: 1024 });
+        diagnose(&failed, &evidence).notes.iter().any(|note| note.id == "memory-thrashing")
+    };
+    assert!(thrashing(1000, 499, 1000));
+    assert!(!thrashing(999, 0, 1000) && !thrashing(1000, 500, 1000) && !thrashing(1000, 0, 999));
 }

@@ -23,7 +23,7 @@ fn shell(comm: &[u8], mut event: SignalEvent) -> Evidence {
 }
 
 fn with_exe(exe: &[u8], mut evidence: Evidence) -> Evidence {
-    evidence.executed = Some(Executed { exe: Some(exe.to_vec()), directory: None });
+    evidence.executed = Some(Executed { exe: Some(exe.to_vec()) });
     evidence
 }
 
@@ -41,6 +41,32 @@ fn death(limits: Limits, cpu: u64) -> Evidence {
     let mut evidence = python();
     evidence.death = Some(Death { limits, cpu: Some(Duration::from_millis(cpu)), ..Death::default() });
     evidence
+}
+
+#[test]
+fn what_a_limit_can_have_done() {
+    let at_once = |mut evidence: Evidence| {
+        evidence.duration = Duration::from_millis(5);
+        evidence.usage = None;
+        evidence
+    };
+    let limited = |soft: Option<u64>| death(Limits { stack: Some(Limit { soft, hard: None }), ..Limits::default() }, 0);
+    for (evidence, says) in [
+        (at_once(limited(Some(4096))), "its limit on stack (ulimit -s), 4096 bytes, leaves no room to start"),
+        (limited(Some(4096)), "it accessed memory"),
+        (at_once(limited(Some(8 << 20))), "it accessed memory"),
+        (at_once(limited(None)), "it accessed memory"),
+    ] {
+        let diagnosis = diagnose(&died(Signo::SEGV), &evidence);
+        assert_eq!((diagnosis.cause.id, diagnosis.confidence), ("segfault", Likely));
+        assert!(diagnosis.verdict.contains(says), "{}", diagnosis.verdict);
+        assert_eq!(diagnosis.next.starts_with("raise that limit"), says.starts_with("its"), "{}", diagnosis.next);
+    }
+    // Without a limit on CPU time, it cannot have been that.
+    for (evidence, told) in [(cpu(None, None, 10, None), false), (python(), true)] {
+        let diagnosis = diagnose(&died(Signo::KILL), &evidence);
+        assert_eq!(diagnosis.not_known.join("").contains("hard limit on CPU time"), told, "{diagnosis:#?}");
+    }
 }
 
 /// Soft and hard limit on CPU time, what was used in ms, what was inherited.
@@ -310,10 +336,16 @@ pub(super) fn rows() -> Vec<Row> {
 
 /// The proof of each cause that can be certain after a start.
 pub(super) fn proves(id: &str, outcome: &Outcome, evidence: &Evidence) -> bool {
-    let case = Case { outcome, evidence };
+    let case = Case { outcome, evidence, signature: None, is_inner: false };
     let death = evidence.death.as_ref();
     match id {
         "seccomp-killed" => case.seccomp() == Some(3),
+        "killed-after-stop-timeout" => {
+            let stuck = evidence.stuck.as_ref().unwrap();
+            case.signal() == Some(Signo::KILL)
+                && (stuck.kill.is_ok() || stuck.abandoned)
+                && stuck.look.as_ref().unwrap().doomed == Some(false)
+        }
         "completed" => evidence.signals.is_empty() && evidence.signals_omitted == 0,
         "shell-kept-signal" => {
             let signal = case.signal().unwrap();

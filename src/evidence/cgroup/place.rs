@@ -6,14 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::each_line;
 use super::values::number;
-use crate::evidence::mountinfo::Mount;
+use super::{each_line, read};
+use crate::evidence::mountinfo::{self, Mount};
 
 /// Version of a hierarchy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// rinit's own.
+    /// rinit's own, without anything that stays in its memory.
     #[must_use]
     pub fn own(controller: &'static [u8]) -> Option<Self> {
         Self::read(b"/proc/self/cgroup", controller)
@@ -58,20 +59,22 @@ impl Membership {
 
     fn read(file: &[u8], controller: &'static [u8]) -> Option<Self> {
         let mut membership = None;
-        each_line(file, &mut |line| match Self::parse(line, controller) {
-            Some(found) => {
-                // In a hybrid set-up the line of v2 says nothing of controllers that v1 has.
-                let go_on = found.version == Version::V2;
-                membership = Some(found);
-                go_on
-            }
-            None => true,
-        });
+        each_line(file, &mut |line| Self::look_for(&mut membership, line, controller));
         membership
     }
 
-    /// `ID:CONTROLLERS:PATH`
-    fn parse(line: &[u8], controller: &'static [u8]) -> Option<Self> {
+    /// Whether another line could say it better.
+    fn look_for(found: &mut Option<Self>, line: &[u8], controller: &'static [u8]) -> bool {
+        let Some(membership) = Self::parse(line, controller) else { return true };
+        // In a hybrid set-up the line of v2 says nothing of controllers that v1 has.
+        let go_on = membership.version == Version::V2;
+        *found = Some(membership);
+        go_on
+    }
+
+    /// Reads a line `ID:CONTROLLERS:PATH`, newline included; `None` if it says nothing of `controller`.
+    #[must_use]
+    pub fn parse(line: &[u8], controller: &'static [u8]) -> Option<Self> {
         let mut fields = line.strip_suffix(b"\n")?.splitn(3, |byte| *byte == b':');
         let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
         let version = match (id, controllers) {
@@ -88,39 +91,86 @@ impl Membership {
         Place::new(self.version, Place::usual_mount_point(self.version), &self.path)
     }
 
-    /// Where it is by the mount table.
-    #[must_use]
-    pub fn place(&self, own_pid: i32) -> Option<Place> {
-        let mut found = None;
-        each_line(b"/proc/self/mountinfo", &mut |line| {
-            found = match self.mounted(line) {
-                Some((place, true)) => Some(place),
-                Some((place, false)) => Some(place).filter(|place| place.holds(own_pid)),
-                None => None,
-            };
-            found.is_none()
-        });
-        found
-    }
-
-    /// By one line of it: the path behind what of it is mounted, and whether the two match. Where they do not, the
+    /// By one line of the mount table: the path behind what of it is mounted, and whether the two match. Where they do not, the
     /// mount point.
-    fn mounted(&self, line: &[u8]) -> Option<(Place, bool)> {
-        let separator = line.windows(3).position(|window| window == b" - ")?;
-        let (fields, rest) = (line.get(..separator)?, line.get(separator + 3..)?);
-        let mut rest = rest.trim_ascii_end().split(|byte| *byte == b' ');
-        let is_it = match (self.version, rest.next()?) {
-            (Version::V2, b"cgroup2") => true,
-            (Version::V1, b"cgroup") => rest.nth(1)?.split(|byte| *byte == b',').any(|name| name == self.controller),
+    #[must_use]
+    pub fn mounted(&self, line: &[u8]) -> Option<(Place, bool)> {
+        let is_it = match (self.version, mountinfo::file_system(line)?) {
+            (Version::V2, (b"cgroup2", _)) => true,
+            (Version::V1, (b"cgroup", options)) => mountinfo::option(options, self.controller).is_some(),
             _ => false,
         };
-        let mount = Mount::parse(fields).filter(|_| is_it)?;
+        let mount = if is_it { Mount::parse(line)? } else { return None };
         let root = mount.root.strip_suffix(b"/").unwrap_or(&mount.root);
         let below = self.path.strip_prefix(root).filter(|below| below.is_empty() || below.starts_with(b"/"));
         // `..`: outside of the cgroup namespace.
         let below = below.filter(|below| !below.split(|byte| *byte == b'/').any(|part| part == b".."));
         Some((Place::new(self.version, &mount.mount_point, below.unwrap_or_default()), below.is_some()))
     }
+}
+
+/// rinit's own lines of /proc/self/cgroup, and those of the mount table on cgroups. Each file is read once, when it is
+/// asked for: both take long, and the kernel takes locks for them.
+#[derive(Debug)]
+pub struct Own {
+    pid: i32,
+    memberships: OnceCell<Vec<u8>>,
+    mounts: OnceCell<Vec<u8>>,
+}
+
+impl Own {
+    /// Of process `pid`, rinit itself. Nothing is read yet.
+    #[must_use]
+    pub fn new(pid: i32) -> Self {
+        Self { pid, memberships: OnceCell::new(), mounts: OnceCell::new() }
+    }
+
+    /// rinit's own membership.
+    #[must_use]
+    pub fn membership(&self, controller: &'static [u8]) -> Option<Membership> {
+        let mut found = None;
+        let text = self.memberships.get_or_init(|| lines(b"/proc/self/cgroup", |_| true));
+        let _ = text.split_inclusive(is_newline).all(|line| Membership::look_for(&mut found, line, controller));
+        found
+    }
+
+    /// Where rinit's own cgroup of this controller is by the mount table.
+    #[must_use]
+    pub fn place_of(&self, controller: &'static [u8]) -> Option<Place> {
+        self.place(&self.membership(controller)?)
+    }
+
+    /// Where a membership is by the mount table.
+    #[must_use]
+    pub fn place(&self, membership: &Membership) -> Option<Place> {
+        // The type is the third field from the end (proc_pid_mountinfo(5)).
+        let is_cgroup =
+            |line: &[u8]| line.rsplit(|byte| *byte == b' ').nth(2).is_some_and(|of| of.starts_with(b"cgroup"));
+        let table = self.mounts.get_or_init(|| lines(b"/proc/self/mountinfo", is_cgroup));
+        table.split_inclusive(is_newline).find_map(|line| match membership.mounted(line)? {
+            (place, true) => Some(place),
+            (place, false) => Some(place).filter(|place| place.holds(self.pid)),
+        })
+    }
+}
+
+/// More than all lines on cgroups take.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// The wanted lines of a file, newlines included.
+fn lines(file: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut text = Vec::new();
+    each_line(file, &mut |line| {
+        if is_wanted(line) {
+            text.extend_from_slice(line);
+        }
+        text.len() < MOST_BYTES
+    });
+    text
+}
+
+fn is_newline(byte: &u8) -> bool {
+    *byte == b'\n'
 }
 
 impl Place {
@@ -155,7 +205,7 @@ impl Place {
         }
     }
 
-    fn new(version: Version, mount_point: &[u8], path: &[u8]) -> Self {
+    pub(crate) fn new(version: Version, mount_point: &[u8], path: &[u8]) -> Self {
         let path = path.strip_suffix(b"/").unwrap_or(path);
         Self { version, directory: [mount_point, path].concat(), mount_point: mount_point.len() }
     }
@@ -175,6 +225,18 @@ impl Place {
     #[must_use]
     pub fn has_cgroups_below(&self) -> bool {
         std::fs::metadata(OsStr::from_bytes(&self.directory)).is_ok_and(|directory| directory.nlink() > 2)
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn directory(&self) -> &[u8] {
+        &self.directory
+    }
+
+    /// The number that is all of its file `name`.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        read(&self.file(name), number)?
     }
 
     /// The path of its file `name`.

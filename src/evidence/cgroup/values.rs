@@ -22,12 +22,16 @@ impl Events {
     }
 }
 
-/// The value behind `key` in a file of `KEY VALUE` lines. A last line without its newline may be cut: not believed.
+/// The value behind `key` in a file of `KEY VALUE` lines.
 #[must_use]
 pub fn keyed(text: &[u8], key: &[u8]) -> Option<u64> {
-    text.split_inclusive(|byte| *byte == b'\n')
-        .filter_map(|line| line.strip_suffix(b"\n"))
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(b" ").and_then(number))
+    text.split_inclusive(|byte| *byte == b'\n').find_map(|line| value(line, key))
+}
+
+/// The same in one line. A last one without its newline may be cut: not believed.
+#[must_use]
+pub fn value(line: &[u8], key: &[u8]) -> Option<u64> {
+    number(line.strip_prefix(key)?.strip_prefix(b" ")?.strip_suffix(b"\n")?)
 }
 
 /// A file or field that is one number.
@@ -48,6 +52,17 @@ pub fn limit(text: &[u8]) -> Option<Option<u64>> {
         b"max" => Some(None),
         text => number(text).map(|bytes| Some(bytes).filter(|bytes| *bytes < NO_LIMIT)),
     }
+}
+
+/// `QUOTA PERIOD` or `max PERIOD` of v2's `cpu.max`, in hundredths of a CPU; as [`limit`].
+#[must_use]
+pub fn cpu_share(text: &[u8]) -> Option<Option<u64>> {
+    let mut fields = text.trim_ascii().split(|byte| *byte == b' ');
+    let (quota, period) = (limit(fields.next()?)?, number(fields.next()?)?);
+    Some(match quota {
+        Some(quota) => Some(quota.saturating_mul(100).checked_div(period)?),
+        None => None,
+    })
 }
 
 /// Cuts what `read` gives, piece by piece, into lines, newline included, and hands each to `take` until that says no.
@@ -136,6 +151,15 @@ mod tests {
         assert_eq!(limit(b"0\n"), Some(Some(0)));
         for broken in [&b""[..], b"\n", b"none", b"-1", b"1e9", b"\xff"] {
             assert_eq!(limit(broken), None, "{broken:?}");
+        }
+    }
+
+    #[test]
+    fn shares_of_a_cpu() {
+        assert_eq!(cpu_share(b"max 100000\n"), Some(None));
+        assert_eq!(cpu_share(b"150000 100000\n"), Some(Some(150)));
+        for broken in [&b""[..], b"5", b"max", b"1 0\n", b"x 1", b"-1 100000", b"1 x"] {
+            assert_eq!(cpu_share(broken), None, "{broken:?}");
         }
     }
 

@@ -6,14 +6,15 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::values::Events;
 
 /// Reading files with the memory at its limit moves `max` hundreds of times a second: after each look there is rest.
 const REST: Duration = Duration::from_secs(1);
+/// And each rest is twice as long as the one before it, this long together: seven looks a minute in a storm.
+const WINDOW: Duration = Duration::from_secs(60);
 
 /// The watch.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Watch {
     before: Events,
     last: Events,
     rest_until: Option<Instant>,
+    /// When rests began to grow, and the next one.
+    window: Option<(Instant, Duration)>,
     unmoved_until: Duration,
     /// oom_kill when it was last told.
     told: Option<u64>,
@@ -32,13 +35,22 @@ impl Watch {
     /// `events` was read just now, and its content was `before`.
     pub(super) fn new(events: File, before: Events) -> Self {
         let (start, told) = (Instant::now(), before.oom_kill);
-        Self { events, start, before, last: before, rest_until: None, unmoved_until: Duration::ZERO, told }
+        Self {
+            events,
+            start,
+            before,
+            last: before,
+            rest_until: None,
+            window: None,
+            unmoved_until: Duration::ZERO,
+            told,
+        }
     }
 
-    /// The descriptor that has to stay open.
+    /// `memory.events`, which has to stay open.
     #[must_use]
-    pub fn descriptor(&self) -> RawFd {
-        self.events.as_raw_fd()
+    pub fn file(&self) -> &File {
+        &self.events
     }
 
     /// How long to leave the file out of the poll; `None`: it is watched.
@@ -50,19 +62,29 @@ impl Watch {
     /// The file has changed, or the rest is over: reads it. It rests again if something moved, so that a storm costs
     /// one wake-up a second. False if it cannot be read any more.
     pub fn look(&mut self) -> bool {
-        let mut buffer = [0; super::SMALL];
-        let Ok(length) = self.events.read_at(&mut buffer, 0) else { return false };
-        let events = Events::parse(buffer.get(..length).unwrap_or_default());
-        if events.oom_kill.is_none() {
+        let Some(events) = super::read_again(&self.events).filter(|events| events.oom_kill.is_some()) else {
             return false;
-        }
+        };
         let now = Instant::now();
         if (events.oom, events.oom_kill) == (self.before.oom, self.before.oom_kill) {
             self.unmoved_until = now.duration_since(self.start);
         }
         let moved = std::mem::replace(&mut self.last, events) != events;
-        self.rest_until = (moved || events.oom_kill != self.told).then_some(now + REST);
+        self.rest_until = (moved || events.oom_kill != self.told).then(|| now + self.next_rest(now));
         true
+    }
+
+    fn next_rest(&mut self, now: Instant) -> Duration {
+        let (start, rest) = self.window.filter(|(start, _)| now.duration_since(*start) < WINDOW).unwrap_or((now, REST));
+        // The second look after the first tells who survived an OOM kill: that one comes soon, whatever follows.
+        self.window = Some((start, if start == now { rest } else { rest * 2 }));
+        rest
+    }
+
+    /// memory.events before the fork and at the last look.
+    #[must_use]
+    pub fn events(&self) -> (Events, Events) {
+        (self.before, self.last)
     }
 
     /// oom_kill as it was last told and as it is, if it has moved since.
