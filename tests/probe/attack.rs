@@ -17,7 +17,7 @@ const NAME: &CStr = c"\n\x1b[1m\xff)\"\\ R 1\r";
 fn again_and_again(work: impl Fn()) {
     let init = unsafe { libc::getppid() };
     if raw::fork() == 0 {
-        while unsafe { libc::kill(init, 0) } == 0 {
+        while !raw::gone(init) {
             work();
         }
         unsafe { libc::_exit(0) };

@@ -49,6 +49,7 @@ pub fn takes(signal: i32) -> i32 {
 pub fn count(each: usize) -> i32 {
     let set = QUEUED.iter().chain(&OTHERS).fold(0, |set, signal| set | 1_u64 << (signal - 1));
     raw::set_mask(u64::MAX);
+    raw::die_with_parent();
     let rinit = unsafe { libc::getppid() };
     let gate = raw::pipe();
     for (queued, other) in QUEUED.into_iter().zip(OTHERS) {
@@ -60,6 +61,9 @@ pub fn count(each: usize) -> i32 {
                 }
                 let word = libc::sigval { sival_ptr: ptr::without_provenance_mut(value) };
                 while unsafe { libc::sigqueue(rinit, queued, word) } != 0 {
+                    if raw::gone(rinit) {
+                        unsafe { libc::_exit(0) };
+                    }
                     unsafe { libc::sched_yield() };
                 }
                 raw::kill(rinit, other);

@@ -14,16 +14,15 @@ pub fn forks(how: &str) -> i32 {
     if how == "ignored" {
         raw::action(libc::SIGTERM, Some(&Action { handler: libc::SIG_IGN, ..Action::default() }));
     }
+    raw::die_with_parent();
+    let rinit = unsafe { libc::getppid() };
     for _ in 0..AT_ONCE {
         if raw::fork() == 0 {
             // Nor does a --drain end it.
             raw::action(libc::SIGTERM, Some(&Action { handler: libc::SIG_IGN, ..Action::default() }));
-            loop {
-                // Where there are too many already, the next try may succeed.
-                if unsafe { libc::fork() } > 0 {
-                    unsafe { libc::_exit(0) };
-                }
-            }
+            // Where there are too many already, the next try may succeed.
+            while !raw::gone(rinit) && unsafe { libc::fork() } <= 0 {}
+            unsafe { libc::_exit(0) };
         }
     }
     raw::print(&format!("ready {}", process::id()));
@@ -50,6 +49,7 @@ pub fn zombies(count: usize, command: &[&CStr]) -> i32 {
 
 /// Stops itself as Ctrl-Z does, again and again.
 pub fn stops() -> i32 {
+    raw::die_with_parent();
     raw::print(&format!("ready {}", process::id()));
     loop {
         raw::kill(unsafe { libc::getpid() }, libc::SIGTSTP);
@@ -62,10 +62,11 @@ pub fn pesters(signals: &str, status: Option<i32>) -> i32 {
     for signal in &signals {
         raw::action(*signal, Some(&Action { handler: libc::SIG_IGN, ..Action::default() }));
     }
+    raw::die_with_parent();
     let rinit = unsafe { libc::getppid() };
     for _ in 0..AT_ONCE {
         if raw::fork() == 0 {
-            while unsafe { libc::kill(rinit, 0) } == 0 {
+            while !raw::gone(rinit) {
                 signals.iter().for_each(|signal| raw::kill(rinit, *signal));
             }
             unsafe { libc::_exit(0) };

@@ -13,7 +13,7 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Sent};
 
-use crate::raw::{self, Action};
+use crate::raw::{self, Action, die_with_parent};
 
 const HOOKED: [i32; 20] = [
     SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG,
@@ -23,11 +23,6 @@ const SIGPWR_: i32 = libc::SIGPWR;
 
 static UNTIL: AtomicI32 = AtomicI32::new(0);
 static CHILD: AtomicI32 = AtomicI32::new(0);
-
-/// So that nothing survives a test whose rinit is killed.
-fn die_with_parent() {
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-}
 
 pub fn listen(options: &[&str]) -> i32 {
     let has = |name| options.contains(&name);

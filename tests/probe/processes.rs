@@ -41,8 +41,10 @@ pub fn deaf_handler() -> i32 {
 }
 
 /// Ends with status 3 and leaves `count` processes, of six kinds: ended by SIGTERM; ignoring it; stopped; a daemon
-/// (orphaned, in a session of its own); one that forks itself anew again and again; the same, ignoring SIGTERM.
+/// (orphaned, in a session of its own); one that forks itself anew again and again; the same, ignoring SIGTERM. Those
+/// that run end when rinit is gone.
 pub fn litter(count: usize) -> i32 {
+    let rinit = unsafe { libc::getppid() };
     for kind in [0, 1, 2, 3, 4, 0, 1, 2, 3, 5, 0, 3].into_iter().cycle().take(count) {
         let ends = raw::pipe();
         if raw::fork() == 0 {
@@ -60,16 +62,13 @@ pub fn litter(count: usize) -> i32 {
             if kind == 2 {
                 raw::kill(unsafe { libc::getpid() }, libc::SIGSTOP);
             }
-            loop {
-                if kind < 4 {
-                    unsafe { libc::pause() };
-                    continue;
-                }
+            while !raw::gone(rinit) {
                 unsafe { libc::usleep(400_000) };
-                if raw::fork() != 0 {
-                    unsafe { libc::_exit(0) };
+                if kind >= 4 && raw::fork() != 0 {
+                    break;
                 }
             }
+            unsafe { libc::_exit(0) };
         }
         unsafe { libc::close(ends[1]) };
         raw::wait_for_end(ends[0]);
@@ -273,6 +272,13 @@ pub fn reap(command: &[&CStr]) -> i32 {
     let (mut status, pid) = (0, start(command));
     while unsafe { libc::waitpid(-1, &raw mut status, 0) } != pid {}
     libc::WEXITSTATUS(status)
+}
+
+/// An init that ends when everybody else has.
+pub fn last(command: &[&CStr]) -> i32 {
+    start(command);
+    while unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } > 0 {}
+    0
 }
 
 fn start(command: &[&CStr]) -> i32 {

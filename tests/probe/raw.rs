@@ -38,6 +38,18 @@ pub fn kill(pid: i32, signal: i32) {
     unsafe { libc::syscall(libc::SYS_kill, pid, signal) };
 }
 
+/// Whether this process is gone and reaped. What forks, or is busy, without end goes by it: a namespace ends with its
+/// PID 1, but a rinit that is none may be killed together with its test, and nobody looks for what is left.
+pub fn gone(pid: i32) -> bool {
+    unsafe { libc::kill(pid, 0) != 0 }
+}
+
+/// For PROGRAM itself, whose parent is rinit. Children do not have it from their parents, and to an orphan its new parent
+/// would count.
+pub fn die_with_parent() {
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
 pub fn fork() -> i32 {
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "fork");
