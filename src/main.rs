@@ -65,10 +65,6 @@ fn run(mut arguments: Arguments) -> u8 {
         Ok(inherited) => inherited,
         Err(errno) => return fail(&format!("cannot block signals: {}", errno.desc())),
     };
-    if !HEAP.is_there() {
-        stderr::log_line(b"rinit: no memory\n");
-        return OWN_FAILURE;
-    }
     // What else is not needed while PROGRAM runs is not inlined here: the frame would be that much larger all the time.
     // abort() would make it 139, and the message could hold a secret: the place is enough.
     std::panic::set_hook(Box::new(|panic| {

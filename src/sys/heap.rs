@@ -12,7 +12,7 @@ const SIZE: usize = 256 * 1024;
 /// to PROGRAM, and half of the memory that rinit would hold while it waits.
 #[derive(Debug)]
 pub struct Heap {
-    /// Null until the first allocation; [`NONE`] if there can be no arena.
+    /// Null until the first allocation.
     arena: AtomicPtr<u8>,
     used: AtomicUsize,
     /// Where blocks began that are counted.
@@ -22,9 +22,6 @@ pub struct Heap {
     /// Called when there is no memory at all: std would abort(), which is 139 in a PID 1.
     exhausted: fn() -> !,
 }
-
-/// An arena that holds nothing.
-const NONE: *mut u8 = ptr::without_provenance_mut(usize::MAX);
 
 impl Heap {
     /// An empty heap. `exhausted` is what ends the process when there is no memory; it can hardly allocate any.
@@ -39,7 +36,7 @@ impl Heap {
         }
     }
 
-    /// What libc gave.
+    /// What the kernel or libc gave.
     fn given(&self, block: *mut u8) -> *mut u8 {
         if block.is_null() { (self.exhausted)() } else { block }
     }
@@ -51,19 +48,13 @@ impl Heap {
         self.mark.store(self.used.load(Relaxed), Relaxed);
     }
 
-    /// Whether there is an arena. Without one there is hardly memory for anything: std would end rinit at the first
-    /// allocation.
-    pub fn is_there(&self) -> bool {
-        self.base() != NONE
-    }
-
-    /// Where the arena starts; [`NONE`] if the kernel gives no memory for it.
+    /// Where the arena starts.
     fn base(&self) -> *mut u8 {
         let base = self.arena.load(Relaxed);
         if !base.is_null() {
             return base;
         }
-        let mapped = map(SIZE).unwrap_or(NONE);
+        let mapped = self.given(map(SIZE).unwrap_or(ptr::null_mut()));
         // Where a second thread was faster (tests have some), its arena counts, and this one lies idle.
         self.arena.compare_exchange(base, mapped, Relaxed, Relaxed).map_or_else(|theirs| theirs, |_| mapped)
     }
@@ -105,9 +96,7 @@ unsafe impl GlobalAlloc for Heap {
         self.live.fetch_add(1, Relaxed);
         match start.checked_add(layout.size()) {
             // SAFETY: the block lies in the arena, since its end does.
-            Some(end) if base != NONE && layout.align() <= 4096 && self.move_end(used, end) => unsafe {
-                base.add(start)
-            },
+            Some(end) if layout.align() <= 4096 && self.move_end(used, end) => unsafe { base.add(start) },
             // SAFETY: the caller's promise.
             _ => unsafe {
                 self.live.fetch_sub(1, Relaxed);
