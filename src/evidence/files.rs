@@ -15,6 +15,7 @@ use nix::unistd::AccessFlags;
 
 use super::content::Content;
 use super::elf::{self, Elf};
+use super::listing::Listing;
 use super::mountinfo::Mount;
 use super::roads::Roads;
 use super::user::{FileCapabilities, User};
@@ -292,6 +293,13 @@ pub(super) fn read_start(path: &str, most: u64) -> Vec<u8> {
     bytes
 }
 
+/// A file of /proc that has less than `most` bytes, whole.
+pub(super) fn read_whole(path: &str, most: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let length = File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).ok()?;
+    ((length as u64) < most).then_some(bytes)
+}
+
 struct Looker<'a> {
     roads: Option<Roads>,
     directory: Option<&'a Path>,
@@ -335,7 +343,7 @@ impl Looker<'_> {
     }
 
     /// The dynamic loaders that distributions put where every binary looks for them. `None` if a directory is there and
-    /// cannot be read.
+    /// cannot be read to its end.
     fn loaders(&self) -> Option<Vec<Vec<u8>>> {
         const NAMES: [&[u8]; 4] = [b"ld-musl-", b"ld-linux", b"ld64.so.", b"ld.so.1"];
         let mut found = Vec::new();
@@ -343,12 +351,12 @@ impl Looker<'_> {
             if !self.is_open(Path::new(directory)) {
                 return None;
             }
-            let list = match fs::read_dir(directory) {
+            let mut list = match Listing::of(directory) {
                 Ok(list) => list,
                 Err(error) if errno_of(&error) == nix::errno::Errno::ENOENT => continue,
                 Err(_) => return None,
             };
-            for entry in list.flatten() {
+            for entry in list.by_ref() {
                 let name = entry.file_name();
                 let name = name.as_bytes();
                 // /lib64 may be a link to /lib.
@@ -356,6 +364,9 @@ impl Looker<'_> {
                 if NAMES.iter().any(|start| name.starts_with(start)) && is_new && found.len() < MOST_LOADERS {
                     found.push([directory.as_bytes(), b"/", name].concat());
                 }
+            }
+            if list.broken_off() {
+                return None;
             }
         }
         Some(found)

@@ -10,6 +10,7 @@ pub mod elf;
 pub mod files;
 pub mod language;
 pub mod limits;
+pub mod listing;
 pub mod mountinfo;
 pub mod near;
 pub mod process;

@@ -8,6 +8,7 @@ use std::io::Read;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
+use super::listing::Listing;
 use super::mountinfo;
 use super::user::User;
 use crate::signals::SignalSet;
@@ -220,19 +221,21 @@ impl Proc {
         self.all(&pids)
     }
 
-    /// Every process here, zombies included, by pid (fs/proc/base.c, `proc_pid_readdir`), as far as /proc shows them.
+    /// Every process here, zombies included, by pid (fs/proc/base.c, `proc_pid_readdir`), as far as /proc shows them, and
+    /// whether the list came to its end.
     #[must_use]
-    pub fn everybody(self) -> Vec<Process> {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter_map(|pid| self.process(pid)).collect()
+    pub fn everybody(self) -> (Vec<Process>, bool) {
+        let Ok(mut entries) = Listing::of("/proc") else { return (Vec::new(), false) };
+        let pids = entries.by_ref().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let all = pids.filter_map(|pid| self.process(pid)).collect();
+        (all, !entries.broken_off())
     }
 
     /// Of [`Self::everybody`] rinit's descendants. By their parents' pids: [`Self::descendants`] does not find what a
     /// thread other than the first forked, but need not look at everybody.
     #[must_use]
-    pub fn family(self) -> Vec<Process> {
-        let mut all = self.everybody();
+    pub fn family(self) -> (Vec<Process>, bool) {
+        let (mut all, complete) = self.everybody();
         // Up the line from each, no further than there are processes: the parents may have changed meanwhile.
         let belongs = |process: &Process| {
             let mut parent = process.parent;
@@ -245,12 +248,12 @@ impl Proc {
         let family: Vec<bool> = all.iter().map(belongs).collect();
         let mut family = family.into_iter();
         all.retain(|_| family.next() == Some(true));
-        all
+        (all, complete)
     }
 
     /// What is seen is all only where /proc hides nothing.
     fn all(self, pids: &[i32]) -> Option<Vec<Process>> {
-        if !pids.is_empty() && fs::read("/proc/self/mountinfo").is_ok_and(|table| hides_processes(&table)) {
+        if !pids.is_empty() && !fs::read("/proc/self/mountinfo").is_ok_and(|table| !hides_processes(&table)) {
             return None;
         }
         Some(pids.iter().filter_map(|pid| self.process(*pid)).collect())

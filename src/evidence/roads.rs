@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use super::files::{LONGEST_MOUNTINFO, as_path, read_start};
+use super::files::{LONGEST_MOUNTINFO, as_path, read_whole};
 use super::mountinfo::Mount;
 
 /// Symbolic links that are followed (path_resolution(7) has the kernel's number, which is the same).
@@ -23,10 +23,10 @@ pub struct Roads {
 }
 
 impl Roads {
-    /// `None` without a mount table: then no road is known to be safe.
+    /// `None` without a whole mount table: then no road is known to be safe.
     #[must_use]
     pub fn read() -> Option<Self> {
-        let mounts = read_start("/proc/self/mountinfo", LONGEST_MOUNTINFO);
+        let mounts = read_whole("/proc/self/mountinfo", LONGEST_MOUNTINFO)?;
         (!mounts.is_empty()).then(|| Self::of(mounts))
     }
 

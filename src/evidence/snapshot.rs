@@ -5,6 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
+use super::listing::Listing;
 use super::process::{Proc, Process, Status};
 use super::sockets::{Backlog, backlogs};
 use crate::signals::{SignalSet, Signo};
@@ -99,10 +100,11 @@ impl Proc {
 
     /// Children belong to the thread that forked them (proc_tid_children(5)).
     fn threads_and_children(self, pid: i32) -> (Option<Threads>, Option<Vec<Process>>) {
-        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else { return (None, None) };
+        let Ok(mut entries) = Listing::of(format!("/proc/{pid}/task")) else { return (None, None) };
         let mut threads = Threads::default();
         let mut children = None;
-        for thread in entries.flatten().take(LOOKED_AT).filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        for entry in entries.by_ref().take(LOOKED_AT) {
+            let Some(thread) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let Some(state) = self.thread_state(pid, thread) else { continue };
             threads.count += 1;
             threads.stopped += usize::from(matches!(state, b'T' | b't'));
@@ -113,7 +115,8 @@ impl Proc {
                 children.get_or_insert_with(Vec::new).extend(of_thread);
             }
         }
-        (Some(threads).filter(|threads| threads.count > 0), children)
+        // One that was not seen may run, and have children.
+        if threads.count == 0 || entries.broken_off() { (None, None) } else { (Some(threads), children) }
     }
 }
 
@@ -122,18 +125,18 @@ fn holds_socket(pids: impl Iterator<Item = i32>, inode: u64) -> Option<bool> {
     let wanted = format!("socket:[{inode}]");
     let mut all_seen = true;
     for pid in pids {
-        let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        let Ok(mut entries) = Listing::of(format!("/proc/{pid}/fd")) else {
             all_seen = false;
             continue;
         };
         let mut seen = 0;
-        for entry in entries.take(MOST_DESCRIPTORS).flatten() {
+        for entry in entries.by_ref().take(MOST_DESCRIPTORS) {
             seen += 1;
             if fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str()) {
                 return Some(true);
             }
         }
-        all_seen &= seen < MOST_DESCRIPTORS;
+        all_seen &= seen < MOST_DESCRIPTORS && !entries.broken_off();
     }
     all_seen.then_some(false)
 }

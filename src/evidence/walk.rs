@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::listing::Listing;
 use super::mountinfo::Mount;
 use super::near::Nearest;
 use crate::sys::descriptor::errno_of;
@@ -70,7 +71,7 @@ pub enum Place {
 pub struct Directory {
     /// Its path.
     pub path: Vec<u8>,
-    /// How many entries it has, up to 10,000; `None` if it cannot be read.
+    /// How many entries it has, up to 10,000; `None` if it cannot be read to there.
     pub entries: Option<usize>,
     /// Whether lost+found is one of them: a new file system has that and nothing else.
     pub lost_and_found: bool,
@@ -152,16 +153,16 @@ fn directory(path: &[u8], missing: &[u8], mounts: &[u8]) -> Directory {
     let (mut entries, mut lost_and_found) = (None, false);
     // stat first: opening is for directories alone.
     if fs::metadata(here).is_ok_and(|meta| meta.is_dir())
-        && let Ok(list) = fs::read_dir(here)
+        && let Ok(mut list) = Listing::of(here)
     {
         let mut count = 0;
-        for entry in list.flatten().take(MOST_ENTRIES) {
+        for entry in list.by_ref().take(MOST_ENTRIES) {
             count += 1;
             let name = entry.file_name();
             lost_and_found |= name.as_bytes() == b"lost+found";
             nearest.offer(name.as_bytes(), || name.as_bytes().to_vec());
         }
-        entries = Some(count);
+        entries = (!list.broken_off()).then_some(count);
     }
     let mount = fs::canonicalize(here).ok().and_then(|real| Mount::covering(mounts, real.as_os_str().as_bytes()));
     Directory { path: path.to_vec(), entries, lost_and_found, near: nearest.into_names(), mount }
@@ -173,8 +174,8 @@ pub fn near_in<'a>(directories: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> 
     let mut nearest = Nearest::to(name);
     let mut left = MOST_ENTRIES;
     for directory in directories.filter(|directory| directory.starts_with(b"/")) {
-        let Ok(list) = fs::read_dir(Path::new(OsStr::from_bytes(directory))) else { continue };
-        for entry in list.flatten().take(left) {
+        let Ok(list) = Listing::of(Path::new(OsStr::from_bytes(directory))) else { continue };
+        for entry in list.take(left) {
             left -= 1;
             let kind = entry.file_type();
             if kind.is_ok_and(|kind| kind.is_file() || kind.is_symlink()) {

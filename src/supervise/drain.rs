@@ -47,8 +47,10 @@ impl Supervisor<'_> {
             return None;
         }
         if let Some(proc) = self.proc {
-            let left = if self.pid == INIT { proc.everybody() } else { proc.family() };
-            let runs = left.into_iter().filter(|process| process.pid != self.pid && process.is_running());
+            let (mut left, complete) = if self.pid == INIT { proc.everybody() } else { proc.family() };
+            // Their number is told.
+            left.retain(|process| complete && process.pid != self.pid && process.is_running());
+            let runs = left.into_iter();
             drain.result.processes = runs.map(|process| Rest { process, fate: RestFate::There }).collect();
         }
         if drain.time_left() != Some(Duration::ZERO) {
@@ -141,7 +143,8 @@ impl Supervisor<'_> {
         let Some(proc) = Proc::of(self.pid) else { return };
         let mut before: Vec<i32> = Vec::new();
         for _ in 0..walks {
-            let mut pids: Vec<i32> = proc.family().into_iter().filter(Process::is_running).map(|one| one.pid).collect();
+            let (family, _) = proc.family();
+            let mut pids: Vec<i32> = family.into_iter().filter(Process::is_running).map(|one| one.pid).collect();
             let all = pids.clone();
             pids.retain(|pid| before.binary_search(pid).is_err());
             if pids.is_empty() {
@@ -188,7 +191,7 @@ impl Supervisor<'_> {
         let Some(proc) = Proc::of(self.pid) else { return Left::Others(None) };
         // What was there a moment ago may be gone at each look. Waiting for it then would take all the time.
         for _ in 0..AT_ONCE {
-            let mut others = proc.everybody();
+            let (mut others, complete) = proc.everybody();
             others.retain(|process| process.pid != self.pid);
             match others.iter().find(|process| process.is_running()).map(|running| process::watch(running.pid)) {
                 Some(Err(Errno::ESRCH)) => {}
@@ -200,8 +203,8 @@ impl Supervisor<'_> {
                     return Left::Others(watch.ok());
                 }
                 None if others.is_empty() && nobody() => return Left::Nothing,
-                // Something is there, and /proc hides it.
-                None if others.is_empty() => break,
+                // Something is there, and /proc does not show it.
+                None if others.is_empty() || !complete => break,
                 // Ended, and not collected by its parent outside.
                 None => return Left::Nothing,
             }

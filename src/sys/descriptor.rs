@@ -86,7 +86,8 @@ pub fn put(source: BorrowedFd<'_>, stdio: RawFd) -> Result<(), Errno> {
 /// Closes every descriptor from 3 on but those in `keep`, which has all that anybody in this process owns.
 ///
 /// # Errors
-/// Where close_range(2) is refused (Linux before 5.9, seccomp) and /proc is not there either: ENOENT and the like.
+/// Where close_range(2) is refused (Linux before 5.9, seccomp) and /proc is not there either, or its list breaks off: ENOENT
+/// and the like.
 pub fn close_all_but(keep: &mut [RawFd]) -> Result<(), Errno> {
     keep.sort_unstable();
     let mut first = libc::STDERR_FILENO + 1;
@@ -108,14 +109,20 @@ pub fn close_all_but(keep: &mut [RawFd]) -> Result<(), Errno> {
 fn close_listed(keep: &[RawFd]) -> Result<(), Errno> {
     let list = std::fs::read_dir("/proc/self/fd").map_err(|error| errno_of(&error))?;
     // Collected first: one of them is the directory that is being read.
-    let open: Vec<RawFd> = list.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let (mut open, mut all): (Vec<RawFd>, _) = (Vec::new(), Ok(()));
+    for entry in list {
+        match entry {
+            Ok(entry) => open.extend(entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok())),
+            Err(error) => all = Err(errno_of(&error)),
+        }
+    }
     for fd in open {
         if fd > libc::STDERR_FILENO && !keep.contains(&fd) {
             // SAFETY: as above; the directory itself is closed already, which gives EBADF.
             unsafe { libc::close(fd) };
         }
     }
-    Ok(())
+    all
 }
 
 /// The errno of a standard library error; EIO for those that have none.

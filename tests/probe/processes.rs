@@ -185,6 +185,7 @@ fn number(call: &str) -> Option<(libc::c_long, u32)> {
         "clone" => (libc::SYS_clone, 120),
         "close_range" => (libc::SYS_close_range, 436),
         "execve" => (libc::SYS_execve, 11),
+        "getdents64" => (libc::SYS_getdents64, 220),
         "getxattr" => (libc::SYS_getxattr, 229),
         "inotify_add_watch" => (libc::SYS_inotify_add_watch, 292),
         "inotify_init1" => (libc::SYS_inotify_init1, 332),

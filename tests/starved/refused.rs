@@ -5,12 +5,13 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use crate::common::{Io, PLACES, Rinit, TempDir, each, is_root, probe, proc, rinit};
+use crate::common::{Io, PLACES, Rinit, TempDir, copy_program, each, is_root, probe, proc, rinit};
 use crate::{DEADLINE, contains};
 
 /// What rinit has calls for that can be refused, one by one, and then all at once.
@@ -242,4 +243,50 @@ fn the_end_of_an_exec_session() {
         run.wait().assert_code(0);
         session.wait().unwrap();
     }
+}
+
+/// Of a directory that cannot be read to its end nothing is concluded from what was not seen.
+#[test]
+fn a_list_that_breaks_off() {
+    let case = |calls| Case { place: Rinit::as_init, calls, errno: libc::EIO };
+    let rinit = |options: &[&str]| case("getdents64").rinit(options);
+    let dir = TempDir::new();
+    let [full, volume] = ["full", "volume"].map(|name| dir.join(name));
+    for dir in [&full, &volume] {
+        fs::create_dir(dir).unwrap();
+    }
+    fs::write(full.join("startup.sh"), "x").unwrap();
+    let missing = |dir: &Path| rinit(&[]).args([dir.join("start.sh")]);
+    for run in [missing(&full), missing(&volume).bind(&full, &volume)] {
+        let ended = run.run();
+        contains(&ended.assert_code(127).stderr(), "cause: path-missing (certain)");
+        assert!(!ended.stderr().contains("is empty"), "{ended:?}");
+    }
+
+    let mut program = fs::read(probe()).unwrap();
+    let loader = program.windows(9).position(|bytes| bytes == b"/ld-linux").unwrap();
+    program[loader + 1] = b'x';
+    let [copy, other] = ["copy", "other"].map(|name| dir.join(name));
+    copy_program(&probe(), &copy);
+    fs::write(&other, program).unwrap();
+    fs::set_permissions(&other, fs::metadata(&copy).unwrap().permissions()).unwrap();
+    let ended = rinit(&[]).args([&other]).run();
+    contains(&ended.assert_code(127).stderr(), "cause: loader-missing (certain)");
+    assert!(!ended.stderr().contains("no other loader"), "{ended:?}");
+
+    let says = |line: &str| rinit(&["--tail=3", "/bin/sh", "-c"]).args([format!("echo '{line}' >&2; exit 1")]).run();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let ended = says(&format!("Error: listen EADDRINUSE: address already in use 127.0.0.1:{port}"));
+    contains(
+        &ended.assert_code(1).stderr(),
+        "is still in use in this network namespace, and whose it is was not to be seen",
+    );
+    let ended = says(
+        "app: error while loading shared libraries: libnone.so.1: cannot open shared object file: No such file or directory",
+    );
+    assert!(!ended.assert_code(1).stderr().contains("is in none of"), "{ended:?}");
+
+    let ended = case("getdents64,close_range").rinit(&["-vv"]).probe(["exit", "0"]).run();
+    contains(&ended.assert_code(0).stderr(), "cannot close inherited descriptors: ");
 }

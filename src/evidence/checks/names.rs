@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::evidence::files::{as_path, open_regular};
+use crate::evidence::listing::Listing;
 use crate::evidence::near::Nearest;
 use crate::evidence::process::{Proc, Process, number};
 use crate::evidence::roads::Roads;
@@ -100,9 +101,9 @@ impl Library {
 
     /// Says whether it came to the end of the directory.
     fn look_in(&mut self, directory: &[u8], name: &[u8], until: Instant) -> bool {
-        let Ok(list) = std::fs::read_dir(as_path(directory)) else { return true };
+        let Ok(mut list) = Listing::of(as_path(directory)) else { return true };
         self.directories += 1;
-        for (count, entry) in list.flatten().enumerate() {
+        for (count, entry) in list.by_ref().enumerate() {
             if count == MOST_ENTRIES || Instant::now() >= until {
                 return false;
             }
@@ -115,7 +116,7 @@ impl Library {
                 self.versions.push(path());
             }
         }
-        true
+        !list.broken_off()
     }
 }
 

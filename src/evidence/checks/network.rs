@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use super::Context;
 use super::names::{read_file, read_number, words};
-use crate::evidence::files::{LONGEST_MOUNTINFO, read_start};
+use crate::evidence::files::{LONGEST_MOUNTINFO, read_whole};
+use crate::evidence::listing::Listing;
 use crate::evidence::process::{hides_processes, number};
 use crate::evidence::sockets::{LISTEN, Socket, backlogs, each};
 use crate::signals::Sender;
@@ -102,10 +103,11 @@ pub(super) fn listening() -> Vec<u16> {
 fn owners(inodes: &[u64], context: &Context<'_>) -> (Vec<(u64, Sender)>, Option<usize>) {
     let mut found: Vec<(u64, Sender)> = Vec::new();
     let Some(proc) = context.proc else { return (found, None) };
-    let Ok(entries) = fs::read_dir("/proc") else { return (found, None) };
+    let Ok(mut entries) = Listing::of("/proc") else { return (found, None) };
     let (mut processes, mut descriptors) = (0, 0);
-    let mut all = !hides_processes(&read_start("/proc/self/mountinfo", LONGEST_MOUNTINFO));
-    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+    let mounts = read_whole("/proc/self/mountinfo", LONGEST_MOUNTINFO);
+    let mut all = mounts.is_some_and(|table| !hides_processes(&table));
+    for pid in entries.by_ref().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
         if proc.is_own(pid) {
             continue;
         }
@@ -118,11 +120,11 @@ fn owners(inodes: &[u64], context: &Context<'_>) -> (Vec<(u64, Sender)>, Option<
         }
         let Some(process) = proc.process(pid).filter(|process| process.is_running()) else { continue };
         processes += 1;
-        let Ok(list) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        let Ok(mut list) = Listing::of(format!("/proc/{pid}/fd")) else {
             all = false;
             continue;
         };
-        for entry in list.flatten() {
+        for entry in list.by_ref() {
             descriptors += 1;
             let Ok(target) = fs::read_link(entry.path()) else { continue };
             let Some(inode) = target.to_str().and_then(socket_inode).filter(|inode| inodes.contains(inode)) else {
@@ -132,7 +134,9 @@ fn owners(inodes: &[u64], context: &Context<'_>) -> (Vec<(u64, Sender)>, Option<
                 found.push((inode, Sender { pid, name: Some(process.name.clone()) }));
             }
         }
+        all &= !list.broken_off();
     }
+    all &= !entries.broken_off();
     (found, all.then_some(processes))
 }
 
@@ -152,10 +156,7 @@ pub struct Bound {
 
 /// Whether a socket of this network namespace is bound to `path`. `None` if the table is too long, or is not there.
 pub(super) fn bound_to(path: &[u8], context: &Context<'_>) -> Option<Bound> {
-    let table = read_start("/proc/self/net/unix", LONGEST_TABLE);
-    if table.is_empty() || table.len() as u64 == LONGEST_TABLE {
-        return None;
-    }
+    let table = read_whole("/proc/self/net/unix", LONGEST_TABLE).filter(|table| !table.is_empty())?;
     let inodes: Vec<u64> = table.split(|byte| *byte == b'\n').filter_map(|line| unix_row(line, path)).collect();
     if inodes.is_empty() {
         return Some(Bound { bound: false, process: None });
@@ -245,7 +246,7 @@ pub struct Resolver {
     pub servers: Vec<Vec<u8>>,
     /// Its search list.
     pub search: Vec<Vec<u8>>,
-    /// Whether /etc/hosts has the name; `None` if no name is known.
+    /// Whether /etc/hosts has the name; `None` if no name is known, or that file cannot be read.
     pub in_hosts: Option<bool>,
     /// Whether the network namespace has no device but the loopback.
     pub only_loopback: Option<bool>,
@@ -256,10 +257,8 @@ impl Resolver {
     #[must_use]
     pub fn read(name: Option<&[u8]>) -> Self {
         let mut resolver = read_file("/etc/resolv.conf").map(|text| Self::parse(&text)).unwrap_or_default();
-        let hosts = read_file("/etc/hosts").unwrap_or_default();
-        resolver.in_hosts = name.map(|name| find_host(&hosts, name).is_some());
-        let devices = read_start("/proc/self/net/dev", 1 << 16);
-        resolver.only_loopback = only_loopback(&devices);
+        resolver.in_hosts = name.and_then(|name| Some(find_host(&read_file("/etc/hosts")?, name).is_some()));
+        resolver.only_loopback = read_whole("/proc/self/net/dev", 1 << 16).and_then(|devices| only_loopback(&devices));
         resolver
     }
 
