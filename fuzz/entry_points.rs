@@ -1360,7 +1360,9 @@ impl Source<'_> {
                 in_hosts: self.maybe(|source| source.one_in(2)),
                 only_loopback: self.maybe(|source| source.one_in(2)),
             }),
-            Claim::NoSpace { watches: true, .. } => Checked::Watches(self.maybe(Self::long), self.maybe(Self::long)),
+            Claim::NoSpace { watches: true, .. } | Claim::NoInstances => {
+                Checked::Watches(self.maybe(Self::long), self.maybe(Self::long), self.list(3, Self::file_system))
+            }
             Claim::NoSpace { .. } | Claim::ReadOnly { .. } => Checked::Space(self.list(3, Self::file_system)),
             Claim::Missing { .. } if self.one_in(2) => Checked::Command(Box::new(self.inspection())),
             Claim::Denied { .. } | Claim::Missing { .. } => Checked::Path(Box::new(self.path_look())),

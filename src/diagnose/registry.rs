@@ -264,6 +264,9 @@ causes! {
     DISK_FULL "disk-full" Limit "no space was left on a device"
         "ENOSPC in its last words: certain as an uncaught error. In a log: likely"
         "look for the full file system, or for its inodes: df, df -i. Free or enlarge it (volume size, emptyDir sizeLimit, --shm-size)";
+    INOTIFY_LIMIT "inotify-limit" Limit "the limit on watched files was reached"
+        "the words of inotify's ENOSPC in its last words: certain as an uncaught error if no file system is seen to be full. In a log: likely"
+        "raise fs.inotify.max_user_watches on the node, or watch less: leave out node_modules and .git, or poll";
     READ_ONLY_FILESYSTEM "read-only-filesystem" Config "it tried to write to a read-only file system"
         "EROFS in its last words: certain as an uncaught error. In a log: likely"
         "mount a volume or tmpfs where it has to write (emptyDir, docker run --tmpfs), or take readOnlyRootFilesystem or :ro away";

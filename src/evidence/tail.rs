@@ -62,6 +62,8 @@ pub enum Claim {
     NotExecutable { path: Option<Vec<u8>> },
     /// EMFILE, ENFILE.
     TooManyFiles,
+    /// EMFILE of inotify(7).
+    NoInstances,
     /// EPERM.
     NotPermitted,
     /// ENOMEM, `std::bad_alloc` and the like.

@@ -140,9 +140,10 @@ impl Bearing {
             (Claim::NameResolution { name, temporary }, Some(Checked::Resolver(resolver))) => {
                 self.unresolved(name.as_deref(), *temporary, resolver)
             }
-            (Claim::NoSpace { .. }, Some(Checked::Watches(watches, instances))) => {
-                self.no_watches(*watches, *instances)
+            (Claim::NoSpace { .. }, Some(Checked::Watches(watches, instances, systems))) => {
+                self.no_watches(*watches, *instances, systems)
             }
+            (Claim::NoInstances, Some(Checked::Watches(_, instances, _))) => self.no_instances(case, *instances),
             (Claim::NoSpace { path, .. }, Some(Checked::Space(systems))) => self.no_space(path.is_some(), systems),
             (Claim::ReadOnly { path }, Some(Checked::Space(systems))) => self.read_only(path.is_some(), systems),
             (Claim::Denied { .. }, Some(Checked::Path(look))) => self.denied(case, user, look),
@@ -354,11 +355,31 @@ impl Bearing {
         }
     }
 
-    fn no_watches(&mut self, watches: Option<u64>, instances: Option<u64>) {
-        if let (Some(watches), Some(instances)) = (watches, instances) {
-            self.fact(Open, format_args!("fs.inotify.max_user_watches is {watches}, max_user_instances {instances}, for all containers of this user on the node together"));
+    fn no_watches(&mut self, watches: Option<u64>, instances: Option<u64>, systems: &[FileSystem]) {
+        let full = systems.iter().find(|system| system.is_full());
+        if let Some(full) = full {
+            self.room(Contradicted, "right after, ", full);
+            self.not_known("whether a watch was refused, or this file system had no room");
         }
-        self.next(format_args!("raise fs.inotify.max_user_watches (and max_user_instances) on the node, or watch less: leave out node_modules and .git, or poll. No disk is full"));
+        if let (Some(watches), Some(instances)) = (watches, instances) {
+            self.also(format_args!("fs.inotify.max_user_watches is {watches}, max_user_instances {instances}{SHARED}"));
+        }
+        if full.is_none() && !systems.is_empty() {
+            let list = wording::list(systems.iter().map(|system| At(system).to_string()));
+            self.also(format_args!("no file system is full: {list}"));
+        }
+    }
+
+    /// inotify_init(2) has one errno for two limits.
+    fn no_instances(&mut self, case: &Case<'_>, instances: Option<u64>) {
+        self.too_many_files(case);
+        if let Some(instances) = instances {
+            self.also(format_args!("fs.inotify.max_user_instances is {instances}{SHARED}"));
+        }
+        self.not_known(
+            "which of the two limits it was, that on its own open files or that on the user's inotify instances",
+        );
+        self.next(format_args!("raise fs.inotify.max_user_instances on the node, which programs that watch files reach first. If it has many files open: ulimit -n"));
     }
 
     /// `/data (ext4) has 3 MiB of 64 MiB free`
@@ -393,7 +414,7 @@ impl Bearing {
                 self.room(Contradicted, "", system);
             }
             self.not_known(
-                "whether its own end freed the space (deleted files that were still open), or a quota refused it",
+                "whether its own end freed the space (deleted files that were still open), a quota refused it, or it was a watch on files that was refused (fs.inotify.max_user_watches)",
             );
             self.next(format_args!("watch it while it runs (df, df -i). A quota does not show in df"));
         }
@@ -723,6 +744,9 @@ impl Bearing {
         }
     }
 }
+
+/// What inotify's limits count.
+const SHARED: &str = ", for all containers of this user on the node together";
 
 /// As they stand for others in a mode.
 const READ: u32 = 4;

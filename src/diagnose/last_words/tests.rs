@@ -338,14 +338,22 @@ fn space() {
     assert!(!diagnosis.evidence.join("").contains("/data"), "the file system of the path alone counts");
     said(claim(None), of(&[roomy]), Likely, "right after, / (overlay)", "");
     said(claim(None), of(&[]), Certain, "", "");
-    let watches = Claim::NoSpace { path: None, watches: true };
-    said(
-        watches,
-        Some(Checked::Watches(Some(8192), Some(128))),
-        Certain,
-        "max_user_watches is 8192",
-        "No disk is full",
-    );
+}
+
+/// ENOSPC of inotify(7) is no disk, unless one is full; its EMFILE has two meanings.
+#[test]
+fn watches() {
+    let claim = || Claim::NoSpace { path: None, watches: true };
+    let of = |systems: &[FileSystem]| Some(Checked::Watches(Some(8192), Some(128), systems.to_vec()));
+    let (roomy, full) = (system("/", "overlay", 64 << 30, 32 << 30), system("/data", "ext4", 64 << 20, 0));
+    let diagnosis = said(claim(), of(std::slice::from_ref(&roomy)), Certain, "max_user_watches is 8192", "");
+    assert!(diagnosis.evidence.contains(&"no file system is full: / (overlay)".to_owned()), "{diagnosis:#?}");
+    let diagnosis = said(claim(), of(&[roomy, full]), Likely, "/data (ext4) has 0 KiB of 64 MiB free", "");
+    assert!(!diagnosis.evidence.join("").contains("no file system is full"), "{diagnosis:#?}");
+    said(claim(), of(&[]), Certain, "max_user_instances 128", "");
+    said(claim(), Some(Checked::Watches(None, None, Vec::new())), Certain, "", "");
+    let diagnosis = said(Claim::NoInstances, of(&[]), Certain, "max_user_instances is 128", "max_user_instances");
+    assert!(diagnosis.not_known.join("").contains("which of the two limits"), "{diagnosis:#?}");
 }
 
 #[test]

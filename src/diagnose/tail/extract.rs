@@ -16,6 +16,7 @@ pub(super) enum Kind {
     NameLater,
     NoSpace,
     NoWatches,
+    NoInstances,
     /// Whose name is not a path: it lies in /dev/shm (shm_open(3)).
     SharedMemory,
     ReadOnly,
@@ -52,6 +53,7 @@ pub(super) fn claim(kind: Kind, text: &[u8], at: usize) -> Option<Claim> {
         Kind::NameLater => Claim::NameResolution { name: host_name(text), temporary: true },
         Kind::NoSpace => Claim::NoSpace { path: path(text, at), watches: false },
         Kind::NoWatches => Claim::NoSpace { path: None, watches: true },
+        Kind::NoInstances => Claim::NoInstances,
         Kind::SharedMemory => Claim::NoSpace { path: Some(b"/dev/shm".to_vec()), watches: false },
         Kind::ReadOnly => Claim::ReadOnly { path: path(text, at) },
         Kind::Denied => Claim::Denied { path: path(text, at) },

@@ -82,7 +82,9 @@ meanings! {
     NAME_RESOLUTION Name "name or service not known|enotfound |no such host|name does not resolve|unknownhostexception|unknown host|could not translate host name|host not found|could not resolve host|failed to resolve host|failed to resolve address|failed to lookup address|nodename nor servname|no address associated with|getaddrinfo fail|getaddresses|nxdomain|name has no usable address";
     CONNECTION_REFUSED Refused "connection refused|econnrefused|actively refused|couldn't connect to server|can't connect to mysql server|can't connect to local mysql";
     CONNECTION_TIMED_OUT Nothing "connection timed out|etimedout|no route to host|ehostunreach|network is unreachable|enetunreach|connect timeout|connecttimeout|dial tcp*i/o timeout|connect timed out|connection timeout|timeout expired|host is unreachable|server selection timed out";
-    DISK_FULL NoWatches "enospc*watch|limit for number of file watchers|inotify*no space|inotify watch";
+    INOTIFY_LIMIT NoWatches "enospc: *, watch '|limit for number of file watchers|inotify*no space|inotify watch limit|number of inotify watches|limit of inotify watches|file watch limit reached";
+    // Node.js; fsnotify and those who use it; .NET, watchdog.
+    TOO_MANY_OPEN_FILES NoInstances "too many open files, watch '|inotify*too many open files|watcher*too many open files|inotify instance|limit of inotify instances";
     TOO_MANY_OPEN_FILES Nothing "too many open files in system|!ENFILE|file table overflow" "raise fs.file-max on the node, or find what holds so many open there: /proc/sys/fs/file-nr counts them";
     TOO_MANY_OPEN_FILES Files "too many open files|!EMFILE";
     DISK_FULL SharedMemory "could not resize shared memory segment*no space left|/dev/shm*no space left";

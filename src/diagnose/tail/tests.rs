@@ -213,7 +213,32 @@ const DOCUMENTED: &[(&str, i16, &str, &str)] = &[
         "node",
         1,
         "[10:00:05] Error: ENOSPC: System limit for number of file watchers reached, watch '/app/src'",
-        "disk-full (likely) | [10:00:05] Error: ENOSPC: System limit for number of file watchers reached, watch '/app/src' | no space: - true",
+        "inotify-limit (likely) | [10:00:05] Error: ENOSPC: System limit for number of file watchers reached, watch '/app/src' | no space: - true",
+    ),
+    (
+        "python3",
+        1,
+        "Traceback (most recent call last):\n  File \"/app/w.py\", line 3, in watch\nOSError: [Errno 28] inotify watch limit reached",
+        "inotify-limit (certain) uncaught | OSError: [Errno 28] inotify watch limit reached | at /app/w.py:3 in watch | no space: - true",
+    ),
+    (
+        "node",
+        1,
+        "[10:00:05] Error: EMFILE: too many open files, watch '/app/src'",
+        "too-many-open-files (likely) | [10:00:05] Error: EMFILE: too many open files, watch '/app/src' | NoInstances",
+    ),
+    (
+        "app",
+        1,
+        "failed to create fsnotify watcher: too many open files",
+        "too-many-open-files (likely) | failed to create fsnotify watcher: too many open files | NoInstances",
+    ),
+    // A path that happens to have such a word in it.
+    (
+        "node",
+        1,
+        "[10:00:05] Error: ENOSPC: no space left on device, open '/data/watch.log'",
+        "disk-full (likely) | [10:00:05] Error: ENOSPC: no space left on device, open '/data/watch.log' | no space: /data/watch.log false",
     ),
     // libpq, the MySQL and Redis servers, PostgreSQL, supervisord.
     (

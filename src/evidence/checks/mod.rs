@@ -35,11 +35,10 @@ pub enum Checked {
     Peer(Peer),
     /// How names are resolved here.
     Resolver(Resolver),
-    /// The file systems that can have been meant: that of the path first, if there is one; else the usual ones, then
-    /// the volumes that are full.
+    /// The file systems that can have been meant.
     Space(Vec<FileSystem>),
-    /// `fs.inotify.max_user_watches` and `max_user_instances`.
-    Watches(Option<u64>, Option<u64>),
+    /// `fs.inotify.max_user_watches` and `max_user_instances`; for a watch, the file systems that can have been meant instead.
+    Watches(Option<u64>, Option<u64>, Vec<FileSystem>),
     /// What is at a path, and on the way there.
     Path(Box<Look>),
     /// What execve(2) would meet.
@@ -87,19 +86,13 @@ pub fn check(claim: &Claim, context: &Context<'_>) -> Option<Checked> {
         Claim::MayNotBind { .. } => Checked::Privileged(network::first_unprivileged_port()?),
         Claim::ConnectionRefused { host, port } => Checked::Peer(Peer::of(host.as_deref()?, *port, context)),
         Claim::NameResolution { name, .. } => Checked::Resolver(Resolver::read(name.as_deref())),
-        Claim::NoSpace { watches: true, .. } => {
+        Claim::NoSpace { watches: true, .. } | Claim::NoInstances => {
             let sysctl = |name| names::read_number(&format!("/proc/sys/fs/inotify/{name}"));
-            Checked::Watches(sysctl("max_user_watches"), sysctl("max_user_instances"))
+            let systems = if *claim == Claim::NoInstances { Vec::new() } else { context.file_systems(None, true) };
+            Checked::Watches(sysctl("max_user_watches"), sysctl("max_user_instances"), systems)
         }
-        Claim::NoSpace { path, .. } | Claim::ReadOnly { path } => {
-            let usual = [context.directory, Some(b"/tmp"), Some(b"/dev/shm"), Some(b"/")];
-            let named = path_of(path);
-            let mut systems = paths::file_systems(named.as_deref().into_iter().chain(usual.into_iter().flatten()));
-            if named.is_none() && matches!(claim, Claim::NoSpace { .. }) {
-                systems.extend(paths::full_volumes());
-            }
-            Checked::Space(systems)
-        }
+        Claim::NoSpace { path, .. } => Checked::Space(context.file_systems(path_of(path), true)),
+        Claim::ReadOnly { path } => Checked::Space(context.file_systems(path_of(path), false)),
         Claim::Denied { path } => Checked::Path(Box::new(Look::at(&path_of(path)?)?)),
         Claim::Missing { path } => {
             let look = Look::at(&path_of(path)?)?;
@@ -122,6 +115,17 @@ pub fn check(claim: &Claim, context: &Context<'_>) -> Option<Checked> {
 }
 
 impl Context<'_> {
+    /// Those that can have been meant: that of the path first, if one was named; else the usual ones, then the volumes
+    /// that are full.
+    fn file_systems(&self, named: Option<Vec<u8>>, full: bool) -> Vec<FileSystem> {
+        let usual = [self.directory, Some(b"/tmp"), Some(b"/dev/shm"), Some(b"/")];
+        let mut systems = paths::file_systems(named.as_deref().into_iter().chain(usual.into_iter().flatten()));
+        if named.is_none() && full {
+            systems.extend(paths::full_volumes());
+        }
+        systems
+    }
+
     fn absolute(&self, path: &[u8]) -> Option<Vec<u8>> {
         let path = path.strip_prefix(b"file://").unwrap_or(path);
         match path {

@@ -175,7 +175,12 @@ fn file_systems_each_once() {
     let mounts: Vec<_> = systems.iter().map(|system| system.mount.clone().unwrap().mount_point).collect();
     assert!(mounts.iter().enumerate().all(|(at, mount)| !mounts[..at].contains(mount)), "{mounts:?}");
     let watches = Claim::NoSpace { path: None, watches: true };
-    assert!(matches!(check(&watches, &context(None, None)), Some(Checked::Watches(Some(1..), Some(1..)))));
+    for claim in [watches, Claim::NoInstances] {
+        let Some(Checked::Watches(Some(1..), Some(1..), systems)) = check(&claim, &context(None, None)) else {
+            panic!()
+        };
+        assert_eq!(systems.is_empty(), claim == Claim::NoInstances, "{systems:?}");
+    }
 }
 
 #[test]
