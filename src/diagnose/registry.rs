@@ -124,7 +124,7 @@ causes! {
         "SIGINT or SIGQUIT that the terminal sent, then death by it: likely. Death alone: possible"
         "nothing, if the key was meant for it";
     HANGUP "hangup" Request "its terminal went away"
-        "SIGHUP that the terminal sent, then death by it: likely. Death alone: possible"
+        "SIGHUP that the terminal sent, then death by it: likely. Death alone, where rinit is not PID 1: possible"
         "with a terminal (-t): start it without one, or let it handle SIGHUP. Without: look for what sends SIGHUP (a reload, log rotation)";
     TERMINATED_FROM_INSIDE "terminated-from-inside" Request "SIGTERM that no request from outside explains"
         "death by SIGTERM from a process of this container, or by one that rinit never passed on: likely"

@@ -227,12 +227,14 @@ pub(super) fn interrupted(case: &Case<'_>) -> Option<Diagnosis> {
     )
 }
 
-/// Death by HUP that rinit did not pass on: possible, any process can send it.
+/// Death by HUP that rinit did not pass on, where rinit is not PID 1: a terminal that both share sends it to both, and
+/// rinit's own may have come too late. Any process can send it: possible. To a PID 1 the terminal's comes first (drivers/tty,
+/// `tty_signal_session_leader`), and the program has it from there alone.
 pub(super) fn hangup(case: &Case<'_>) -> Option<Diagnosis> {
-    let signal = case.signal().filter(|signal| *signal == Signo::HUP)?;
+    let signal = case.signal().filter(|signal| *signal == Signo::HUP && !case.evidence.is_init)?;
     Some(
         lost_terminal(case, signal, Possible)
-            .not_known("the sender: a terminal that went away, or any process with kill -HUP"),
+            .not_known("whether it had a terminal, and the sender: that terminal, or any process with kill -HUP"),
     )
 }
 

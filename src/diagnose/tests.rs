@@ -176,7 +176,16 @@ fn signalled() -> Vec<Row> {
         ),
         (died(int), python(), "interrupted-from-terminal", Possible, "if it had one"),
         (died(hup), got(python(), by(Origin::Terminal, event(hup, 4))), "hangup", Likely, "terminal went away"),
-        (died(hup), python(), "hangup", Possible, "kill -HUP"),
+        (died(hup), Evidence { is_init: false, ..python() }, "hangup", Possible, "whether it had a terminal"),
+        // The terminal's would have come through a PID 1.
+        (died(hup), python(), "unhandled-signal", Likely, "it passed no SIGHUP on"),
+        (
+            died(hup),
+            got(python(), by(Origin::Outside, event(hup, 4))),
+            "stopped-without-handler",
+            Possible,
+            "after SIGHUP from outside",
+        ),
         (died(term), got(python(), by(bash(), event(term, 4))), "terminated-from-inside", Likely, "bash (pid 12)"),
         (died(term), pending(python(), term), "terminated-from-inside", Likely, "still pending"),
         (died(term), python(), "terminated-from-inside", Possible, "no SIGTERM was passed on"),
