@@ -493,6 +493,13 @@ impl Given {
             match outcome {
                 Outcome::Exited(code) => {
                     evidence.executed.get_or_insert_default().exe = exe;
+                    let (name, path) = (&evidence.command.program, path());
+                    let script = Some(name).filter(|_| matches!(code, 2 | 126));
+                    let script =
+                        script.and_then(|name| child::first_executable(name, path.as_deref(), directory, open));
+                    evidence.unread = script.and_then(|script| {
+                        evidence.executed.as_ref()?.unread(&PathBuf::from(OsString::from_vec(script)))
+                    });
                     let file = file.filter(|file| matches!(code, 2 | 101) && open(file));
                     evidence.language = file.and_then(|file| Language::of(&file));
                 }

@@ -81,6 +81,32 @@ pub(super) fn known_code(case: &Case<'_>) -> Option<Diagnosis> {
     Some(if row.next.is_empty() { diagnosis } else { diagnosis.next(row.next) })
 }
 
+/// The code with which shells end that cannot open their script, soon after the start, where its file is one that rinit's
+/// own user may not read: the kernel starts a script all the same. Likely for what a shell was seen to run. Of what ended
+/// before its interpreter could be looked at, a program that is no script looks the same: possible.
+pub(super) fn unread_script(case: &Case<'_>) -> Option<Diagnosis> {
+    const STARTED: Duration = Duration::from_secs(5);
+    let evidence = case.evidence;
+    let code = case.code().filter(|code| matches!(code, 2 | 126) && evidence.duration < STARTED)?;
+    let permissions = evidence.unread.as_ref()?;
+    let (confidence, means) = match evidence.executed.as_ref().and_then(Executed::name) {
+        Some(shell) if programs::is_shell(shell) => (
+            Likely,
+            format!("{} may not read its script, which the kernel could start all the same", wording::name(shell)),
+        ),
+        Some(_) => return None,
+        None => (Possible, "it is a script that its shell may not read".to_owned()),
+    };
+    let script = wording::name(&evidence.command.program);
+    Some(
+        by_itself(case, code, &registry::PERMISSION_DENIED, confidence, &means)
+            .evidence(format!(
+                "{script} is {permissions}, and rinit's own user, which it was started as, may not read it"
+            ))
+            .next("let that user read the script as well as execute it: COPY --chmod=755, chmod +r"),
+    )
+}
+
 /// A code of perl's from 2 on: die ends with errno, if it is set. Errno may be left over from something harmless, and
 /// exit may have been called with that number: possible.
 pub(super) fn perl_errno(case: &Case<'_>) -> Option<Diagnosis> {

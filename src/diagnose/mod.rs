@@ -216,6 +216,7 @@ const RULES: &[Rule] = &[
     exited::daemonised,
     exited::completed,
     last_words::last_words,
+    exited::unread_script,
     exited::known_code,
     exited::go_panic,
     exited::rust_panic,

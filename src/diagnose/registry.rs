@@ -271,7 +271,7 @@ causes! {
         "EROFS in its last words: certain as an uncaught error. In a log: likely"
         "mount a volume or tmpfs where it has to write (emptyDir, docker run --tmpfs), or take readOnlyRootFilesystem or :ro away";
     PERMISSION_DENIED "permission-denied" Config "it was not permitted to do what it tried"
-        "EACCES or EPERM in its last words: certain as an uncaught error. In a log: likely"
+        "EACCES or EPERM in its last words: certain as an uncaught error. In a log, or by the mode of a shell's script: likely. By the mode of a file that may be a script: possible"
         "compare owner and mode of the file with the user that it runs as (COPY --chown, fsGroup), or grant the capability that it needs";
     FILE_MISSING "file-missing" Image "a file that it needs does not exist"
         "ENOENT in its last words: certain as an uncaught error. In a log: likely"

@@ -15,6 +15,7 @@ use crate::evidence::death::Executed;
 use crate::evidence::language::Language;
 use crate::evidence::process::{Process, Status};
 use crate::evidence::snapshot::Snapshot;
+use crate::evidence::walk::Permissions;
 use crate::evidence::{Command, Fate, Inside, SignalEvent, Usage};
 use crate::outcome::{Stage, StartError};
 use crate::signals::{Origin, Sender, SignalSet, Signo};
@@ -377,6 +378,14 @@ fn executed(argv0: &str, comm: &str, exe: &str) -> Evidence {
     evidence
 }
 
+/// Its file was not to be read by rinit either.
+fn unread(exe: &str, seconds: u64) -> Evidence {
+    let mut evidence = executed("/app/start", "start", &format!("/usr/bin/{exe}"));
+    evidence.unread = Some(Permissions { mode: 0o100_711, uid: 0, gid: 0 });
+    evidence.duration = Duration::from_secs(seconds);
+    evidence
+}
+
 fn written_in(language: Language, seconds: u64) -> Evidence {
     let mut evidence = named("/app/server", "server");
     evidence.language = Some(language);
@@ -547,6 +556,11 @@ fn codes() -> Vec<Row> {
             "whether it was still node at its end",
         ),
         row((Exited(137), opaque(ran(b"bash"))), "descendant-killed", Possible, "or 137 is a code of its own"),
+        row((Exited(2), unread("dash", 1)), "permission-denied", Likely, "/app/start is mode 0711, owner 0:0, and"),
+        row((Exited(126), unread("bash", 1)), "permission-denied", Likely, "most likely bash may not read its script"),
+        row((Exited(2), unread("dash", 6)), "shell-syntax-error", Possible, ""),
+        row((Exited(2), unread("server", 1)), "usage-error", Possible, ""),
+        row((Exited(2), Evidence { executed: None, ..unread("", 1) }), "permission-denied", Possible, "it is a script"),
         row((Exited(2), written_in(Language::Go, 5)), "go-panic", Likely, "Go's linker"),
         row((Exited(2), written_in(Language::Go, 4)), "go-panic", Possible, "one possibility is that a panic"),
         row(

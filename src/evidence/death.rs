@@ -10,13 +10,16 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::unistd::{AccessFlags, eaccess};
 
 use super::files::open_regular;
 use super::limits::Limits;
 use super::process::{Proc, faults_of_children, number, read_small};
 use super::roads::Roads;
 use super::shebang::{self, Shebang};
+use super::walk::Permissions;
 use crate::signals::Signo;
 
 /// A death by signal.
@@ -67,6 +70,16 @@ impl Executed {
             _ => path.to_owned(),
         };
         Some(Some(file).filter(|file| open(file))?.canonicalize().ok()?.into_os_string().into_vec())
+    }
+
+    /// Owner and mode of the file `path`, which PROGRAM was started from, if rinit's own user, which PROGRAM was started
+    /// as, may not read it, and it is not known that it was no script.
+    #[must_use]
+    pub fn unread(&self, path: &Path) -> Option<Permissions> {
+        let file = path.canonicalize().ok()?;
+        let ran = self.exe.as_deref() == Some(file.as_os_str().as_bytes());
+        let denied = !ran && eaccess(&file, AccessFlags::R_OK) == Err(Errno::EACCES);
+        denied.then(|| file.metadata().ok().as_ref().map(Permissions::from))?
     }
 
     /// The last component of `exe`.

@@ -42,6 +42,7 @@ use snapshot::Snapshot;
 use start_limits::StartLimits;
 use stuck::Stuck;
 use tail::Tail;
+use walk::Permissions;
 
 /// Everything that is known when PROGRAM has ended.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +104,9 @@ pub struct Evidence {
     pub start_limits: Option<StartLimits>,
     /// What PROGRAM's file was built from; only where it exited with a code of that language's runtime.
     pub language: Option<Language>,
+    /// Owner and mode of PROGRAM's file, which rinit's own user may not read either; only where it exited with a code of
+    /// shells that cannot read their script, and may have been one.
+    pub unread: Option<Permissions>,
     /// The last lines that PROGRAM wrote; only with `--tail`.
     pub tail: Option<Tail>,
     /// What was found about the claim of the line that was recognized there.
