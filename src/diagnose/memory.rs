@@ -80,7 +80,11 @@ pub(super) fn oom_killed(case: &Case<'_>) -> Option<Diagnosis> {
         diagnosis.evidence.extend(limit_above(memory));
         diagnosis.evidence.extend(quality_of_service(case));
     }
-    if confidence != Certain {
+    if confidence == Likely && is_the_only_death(case, memory) {
+        diagnosis = diagnosis
+            .evidence("no other process that could have been it was seen to end")
+            .not_known("whether it was a process of an exec session instead, whose end PID 1 does not see");
+    } else if confidence != Certain {
         diagnosis = diagnosis.not_known("which process it was, the counters do not say");
     }
     Some(diagnosis.next(advice(reached, &program)))
@@ -250,18 +254,29 @@ fn fresh_kills(memory: &Memory) -> Option<u64> {
 
 /// The proof of [`oom_killed`] but for the limit.
 fn is_the_victim(case: &Case<'_>, memory: &Memory) -> bool {
+    let unmoved = |until| case.evidence.duration.saturating_sub(until) <= SHORTLY;
+    is_the_only_kill(case, memory)
+        && memory.local_oom.is_some_and(|oom| oom > 0)
+        && case.pending(Signo::KILL) == Some(true)
+        && memory.unmoved_until.is_some_and(unmoved)
+        && had_half_of_the_limit(case, memory)
+}
+
+/// One kill was counted, and of all whose end rinit sees, the program is the one that SIGKILL ended: it has waited for no
+/// child, and its children do not vanish unseen.
+fn is_the_only_kill(case: &Case<'_>, memory: &Memory) -> bool {
     let evidence = case.evidence;
-    let children_are_seen = case.death().and_then(|death| death.faults_of_children) == Some(0)
-        && evidence.zombie.as_ref().and_then(|zombie| zombie.ignored).is_some_and(|set| !set.contains(Signo::CHLD));
-    let one_event = memory.unmoved_until.is_some_and(|until| evidence.duration.saturating_sub(until) <= SHORTLY);
     evidence.is_init
         && memory.oom_kills() == Some(1)
-        && memory.local_oom.is_some_and(|oom| oom > 0)
         && evidence.killed.count == 0
-        && case.pending(Signo::KILL) == Some(true)
-        && children_are_seen
-        && one_event
-        && had_half_of_the_limit(case, memory)
+        && case.death().and_then(|death| death.faults_of_children) == Some(0)
+        && evidence.zombie.as_ref().and_then(|zombie| zombie.ignored).is_some_and(|set| !set.contains(Signo::CHLD))
+}
+
+/// And nobody is left who can have waited for another victim: only a process whose parents are outside, or in another PID
+/// namespace, can be it. v1 counts the kills of this very cgroup alone (mm/memcontrol.c, `memcg_memory_event`).
+fn is_the_only_death(case: &Case<'_>, memory: &Memory) -> bool {
+    is_the_only_kill(case, memory) && case.evidence.left.as_ref().is_some_and(Vec::is_empty)
 }
 
 fn had_half_of_the_limit(case: &Case<'_>, memory: &Memory) -> bool {

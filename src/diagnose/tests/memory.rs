@@ -107,6 +107,44 @@ fn certain_needs_every_part_of_its_proof() {
     }
 }
 
+/// One kill and one death that can have been its: who else there was is told, on both versions.
+#[test]
+fn the_only_one_that_was_seen_to_die() {
+    let outcome = died(Signo::KILL);
+    let alone = |memory| with(Evidence { left: Some(Vec::new()), ..proven() }, memory);
+    for memory in [v1(1, 512 * MIB), v1(1, 100 * MIB), Memory { unmoved_until: None, ..v2(events(41, 1, 1)) }] {
+        let said = |evidence: &Evidence| {
+            let diagnosis = diagnose(&outcome, evidence);
+            assert_eq!(diagnosis.confidence, Likely, "{diagnosis:#?}");
+            (diagnosis.evidence.join("; "), diagnosis.not_known.join("; "))
+        };
+        let (evidence, not_known) = said(&alone(memory.clone()));
+        assert!(evidence.contains("no other process that could have been it was seen to end"), "{evidence}");
+        assert!(not_known.contains("whether it was a process of an exec session instead"), "{not_known}");
+        type Break = fn(&mut Evidence);
+        let breaks: [(&str, Break); 8] = [
+            ("not PID 1", |e| e.is_init = false),
+            ("two kills", |e| memory_of(e).after.oom_kill = Some(2)),
+            ("one that it survived", |e| {
+                (memory_of(e).after.oom_kill, memory_of(e).survived) = (Some(2), 1);
+            }),
+            ("it waited for a child", |e| e.death.as_mut().unwrap().faults_of_children = Some(1)),
+            ("its children vanish", |e| e.zombie.as_mut().unwrap().ignored = Some(SignalSet(0).with(Signo::CHLD))),
+            ("no zombie", |e| e.zombie = None),
+            ("somebody is left, who may have waited for it", |e| {
+                e.left = Some(vec![Process { pid: 12, name: b"sh".to_vec(), parent: 1, state: b'S' }])
+            }),
+            ("not known who is left", |e| e.left = None),
+        ];
+        for (what, broken) in breaks {
+            let mut evidence = alone(memory.clone());
+            broken(&mut evidence);
+            let (facts, not_known) = said(&evidence);
+            assert!(!facts.contains("no other process") && not_known.contains("the counters do not say"), "{what}");
+        }
+    }
+}
+
 /// Every sentence about a kill, and none without one.
 pub(super) fn rows() -> Vec<Row> {
     use Outcome::Exited;
