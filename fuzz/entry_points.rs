@@ -5,6 +5,7 @@
 #![allow(clippy::needless_update)]
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
@@ -162,15 +163,10 @@ pub fn cgroup(text: &[u8]) {
     assert!(values::cpu_share(text).flatten().is_none() || text.contains(&b' '));
 
     // In pieces of any size the lines are the same, but for those that are too long.
-    let piece = 1 + text.len() % 700;
+    let piece = 1 + text.len() as u64 % 700;
     let mut rest = text;
     let mut lines = Vec::new();
-    let mut read = |buffer: &mut [u8]| {
-        let length = piece.min(buffer.len()).min(rest.len());
-        buffer[..length].copy_from_slice(&rest[..length]);
-        rest = &rest[length..];
-        Some(length)
-    };
+    let mut read = |buffer: &mut [u8]| rest.by_ref().take(piece).read(buffer).ok();
     let mut take = |line: &[u8]| {
         lines.push(line.to_vec());
         true

@@ -2,15 +2,30 @@
 
 use std::time::Instant;
 
-use crate::common::{Running, proc};
-use crate::rounds;
+use crate::common::{Io, Rinit, Running, proc};
+use crate::{patience, rounds};
 
 /// What happens for the first time may touch some pages of the stack and of the heap. Less than four bytes for each of those
 /// that a storm is made of.
 pub const FIRST_TIME_KB: u64 = 16;
 
+/// Runs PROGRAM, which has a tenth of the `count` things that it makes come before `warm`, and the others when there is a line
+/// to read. rinit may have grown by `most_kb`.
+#[track_caller]
+pub fn storm(run: Rinit, what: &str, count: usize, most_kb: u64) {
+    let mut run = run.stdin(Io::Pipe).deadline(patience()).spawn();
+    run.ready();
+    run.expect_line("warm");
+    let meter = Meter::start(&mut run);
+    run.write_stdin(b"\n");
+    run.expect_line("done");
+    meter.stop(&mut run, &format!("{count} {what}"), count * 9 / 10, most_kb);
+    run.write_stdin(b"\n");
+    run.wait().assert_code(0);
+}
+
 /// rinit before the greater part of a storm.
-pub struct Meter {
+struct Meter {
     start: Instant,
     anonymous_kb: u64,
     descriptors: Vec<(i32, String)>,
@@ -18,7 +33,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn start(run: &mut Running) -> Self {
+    fn start(run: &mut Running) -> Self {
         at_rest(run);
         let rinit = run.pid();
         let (anonymous_kb, descriptors) = (proc::anonymous_kb(rinit).unwrap(), proc::descriptors(rinit));
@@ -28,7 +43,7 @@ impl Meter {
     /// `count` things of the kind `what` came meanwhile, for which rinit may have grown by `most_kb`. Figures are for the
     /// full form.
     #[track_caller]
-    pub fn stop(self, run: &mut Running, what: &str, count: usize, most_kb: u64) {
+    fn stop(self, run: &mut Running, what: &str, count: usize, most_kb: u64) {
         let (took, rinit) = (self.start.elapsed(), run.pid());
         at_rest(run);
         let anonymous_kb = proc::anonymous_kb(rinit).unwrap();

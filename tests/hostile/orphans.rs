@@ -3,23 +3,12 @@
 use std::path::Path;
 
 use crate::common::{self, Io, PLACES, Rinit};
-use crate::meter::{FIRST_TIME_KB, Meter};
-use crate::{patience, rounds};
+use crate::meter::{FIRST_TIME_KB, storm};
+use crate::rounds;
 
 /// What is allocated for a line of the log is taken back in the end only where it was allocated last; when the arena is
 /// used up libc's heap goes on, which takes back everything (src/sys/heap.rs).
 const ARENA_KB: u64 = 256;
-
-fn storm(run: Rinit, what: &str, orphans: usize, most_kb: u64) {
-    let mut run = run.stdin(Io::Pipe).deadline(patience()).spawn();
-    run.expect_line("warm");
-    let meter = Meter::start(&mut run);
-    run.write_stdin(b"\n");
-    run.expect_line("done");
-    meter.stop(&mut run, &format!("{orphans} orphans, {what}"), orphans * 9 / 10, most_kb);
-    run.write_stdin(b"\n");
-    run.wait().assert_code(0);
-}
 
 #[test]
 fn a_storm_of_orphans_leaves_nothing() {
@@ -28,15 +17,20 @@ fn a_storm_of_orphans_leaves_nothing() {
     let count = if full { 20_000 * rounds() } else { 5_000 };
     let orphans = ["orphans-at-once".to_owned(), count.to_string()];
     for place in PLACES {
-        storm(place().probe(&orphans), "rinit", count, FIRST_TIME_KB);
+        storm(place().probe(&orphans), "orphans, rinit", count, FIRST_TIME_KB);
     }
-    storm(Rinit::as_init().args(["--tail", "20"]).probe(&orphans), "rinit --tail 20", count, FIRST_TIME_KB);
-    storm(Rinit::as_init().args(["-w"]).stderr(Io::Null).probe(&orphans), "rinit -w", count, FIRST_TIME_KB + ARENA_KB);
+    storm(Rinit::as_init().args(["--tail", "20"]).probe(&orphans), "orphans, rinit --tail 20", count, FIRST_TIME_KB);
+    storm(
+        Rinit::as_init().args(["-w"]).stderr(Io::Null).probe(&orphans),
+        "orphans, rinit -w",
+        count,
+        FIRST_TIME_KB + ARENA_KB,
+    );
     let probe = common::probe();
     let bare = Rinit::as_init().init(&probe).args(["reap".as_ref(), probe.as_os_str()]).args(&orphans);
-    storm(bare, "nothing but waitpid", count, FIRST_TIME_KB);
+    storm(bare, "orphans, nothing but waitpid", count, FIRST_TIME_KB);
     let tini = Path::new("/usr/bin/tini-static");
     if full && tini.exists() {
-        storm(Rinit::as_init().init(tini).probe(&orphans), "tini-static", count, FIRST_TIME_KB);
+        storm(Rinit::as_init().init(tini).probe(&orphans), "orphans, tini-static", count, FIRST_TIME_KB);
     }
 }

@@ -2,7 +2,7 @@
 //! where there is no more room for it (RLIMIT_SIGPENDING). Of the others, every kind.
 
 use crate::common::{self, Io, PLACES, Rinit, Running, each, is_root, proc};
-use crate::meter::{FIRST_TIME_KB, Meter};
+use crate::meter::{FIRST_TIME_KB, storm};
 use crate::{patience, rounds};
 
 const SIGNAL: i32 = 40;
@@ -66,21 +66,8 @@ fn four_senders_are_counted() {
     // next one of a kind.
     for (room, user) in [(LIMIT, 4102), (1024, 4104)] {
         for (place, user) in PLACES.into_iter().zip(user..) {
-            let run = with_room(place(), room, user).stdin(Io::Pipe).deadline(patience());
-            storm(run.probe(["count", &each_sends.to_string()]), &format!("with room for {room}"), 4 * each_sends);
+            let run = with_room(place(), room, user).probe(["count", &each_sends.to_string()]);
+            storm(run, &format!("signals with room for {room}"), 4 * each_sends, FIRST_TIME_KB);
         }
     }
-}
-
-#[track_caller]
-fn storm(run: Rinit, how: &str, signals: usize) {
-    let mut run = run.spawn();
-    run.ready();
-    run.expect_line("warm");
-    let meter = Meter::start(&mut run);
-    run.write_stdin(b"\n");
-    run.expect_line("done");
-    meter.stop(&mut run, &format!("{signals} signals {how}"), signals * 9 / 10, FIRST_TIME_KB);
-    run.write_stdin(b"\n");
-    run.wait().assert_code(0);
 }

@@ -113,9 +113,10 @@ pub fn orphans(count: usize) -> i32 {
     0
 }
 
-/// As many as fast as can be: `warm` after a tenth, then waits for a line; `done` after all of them, then waits for a line.
+/// As many as fast as can be, after `ready`: `warm` after a tenth, then waits for a line; `done` after all of them, then waits for a line.
 pub fn orphans_at_once(count: usize) -> i32 {
     const AT_ONCE: usize = 50;
+    raw::print(&format!("ready {}", std::process::id()));
     for (count, word) in [(count / 10, "warm"), (count - count / 10, "done")] {
         for _ in 0..count / AT_ONCE {
             let between = raw::fork();

@@ -97,6 +97,8 @@ pub fn each_line(read: &mut dyn FnMut(&mut [u8]) -> Option<usize>, take: &mut dy
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
@@ -171,12 +173,7 @@ mod tests {
                 let text = [b"first\n".as_slice(), &vec![b'x'; long], b"\nlast\ncut"].concat();
                 let mut rest = text.as_slice();
                 let mut lines = Vec::new();
-                let mut read = |buffer: &mut [u8]| {
-                    let length = piece.min(buffer.len()).min(rest.len());
-                    buffer[..length].copy_from_slice(&rest[..length]);
-                    rest = &rest[length..];
-                    Some(length)
-                };
+                let mut read = |buffer: &mut [u8]| rest.by_ref().take(piece).read(buffer).ok();
                 each_line(&mut read, &mut |line| {
                     lines.push(line.to_vec());
                     true
