@@ -252,9 +252,10 @@ fn build(repository: &Path, what: &[&str]) -> PathBuf {
         .expect("cargo runs");
     assert!(built.status.success(), "{what:?} does not build");
     let messages = String::from_utf8_lossy(&built.stdout);
-    // The last one is what was asked for.
-    let mut messages = messages.lines().rev().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let file = messages.find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    // Beside what was asked for there may be what that needs.
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut asked_for = messages.filter(|message| message["target"]["name"] == what[1]);
+    let file = asked_for.find_map(|message| message["executable"].as_str().map(PathBuf::from));
     file.unwrap_or_else(|| panic!("{what:?} gives no program"))
 }
 
