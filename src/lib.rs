@@ -20,3 +20,9 @@ pub mod signals;
 pub mod sink;
 pub mod supervise;
 pub mod sys;
+
+/// A test's step through its many cases: each of them, but under miri, which is a thousand times slower, one of so many.
+#[cfg(test)]
+pub(crate) const fn one_of(many: usize) -> usize {
+    if cfg!(miri) { many } else { 1 }
+}

@@ -48,7 +48,7 @@ fn what_is_wrong_is_found() {
     let stderr = || Rinit::as_init().json().args(["--", "false"]).run().stderr();
     let judge = |text: &str| {
         let scenario = Scenario::parse("group/name".into(), text);
-        scenario.judge(&End { status: 1, stderr: stderr() }, "/").err().unwrap_or_default()
+        scenario.judge(&End { status: 1, stderr: stderr(), peak: true }, "/").err().unwrap_or_default()
     };
     assert_eq!(judge(right), "");
     for (from, to, why) in [
@@ -107,7 +107,7 @@ fn run(scenario: &Scenario, programs: &TempDir) -> (End, String) {
         Status::Code(code) => code.into(),
         Status::Signal(signal) => i64::from(-signal),
     };
-    (End { status, stderr: ended.stderr() }, path)
+    (End { status, stderr: ended.stderr(), peak: true }, path)
 }
 
 /// The compiler itself: rustup's stand-in would look for its toolchains in `$HOME`.

@@ -218,7 +218,7 @@ mod tests {
     fn every_day_of_800_years_follows_the_one_before() {
         let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
         let mut expected = (1970, 1, 1);
-        for day in 0..292_194 {
+        for day in (0..292_194).take(292_194 / crate::one_of(1000)) {
             assert_eq!(date(day), expected, "day {day}");
             let (y, m, d) = expected;
             let length = match m {

@@ -328,6 +328,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "miri blocks no signals")]
     fn a_signal_that_comes_again_and_again_keeps_no_higher_one_back() {
         let raise = |signal: Signo| {
             // SAFETY: no memory is involved.

@@ -34,6 +34,7 @@ const KEYS: &[&str] = &[
     "status",
     "cause",
     "says",
+    "peak",
     "never",
     "stderr",
     "seconds",
@@ -155,7 +156,8 @@ impl Scenario {
         }
         let expand =
             |text: &str| text.replace("$PWD", dir).replace("$WITH", self.get("with").split(' ').next().unwrap());
-        for fact in self.all("says").map(expand).filter(|fact| !said.contains(fact)) {
+        let measured = self.all("peak").filter(|_| end.peak);
+        for fact in self.all("says").chain(measured).map(expand).filter(|fact| !said.contains(fact)) {
             let _ = writeln!(wrong, "does not say {fact:?}");
         }
         for word in self.all("never").map(expand).filter(|word| said.contains(word)) {
@@ -172,6 +174,8 @@ impl Scenario {
 pub struct End {
     pub status: i64,
     pub stderr: String,
+    /// Whether the kernel counted how much memory was used at most.
+    pub peak: bool,
 }
 
 /// A report as a person reads it.

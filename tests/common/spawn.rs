@@ -182,7 +182,8 @@ unsafe fn in_child(plan: &Plan, steps: &[Step]) -> ! {
                 }
                 Step::Rlimit(resource, soft, hard) => {
                     let limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
-                    libc::setrlimit(*resource, &raw const limit)
+                    // By its number: each C library has another type for the resource.
+                    libc::syscall(libc::SYS_setrlimit, *resource, &raw const limit) as i32
                 }
                 Step::Umask(mask) => {
                     libc::umask(*mask);

@@ -24,7 +24,7 @@ fn run(scenario: &Scenario) -> End {
     let signals: Vec<&str> = scenario.get("send").split_whitespace().collect();
     if signals.is_empty() {
         let run = Container::run(&options, image, &command);
-        return End { status: run.status.into(), stderr: run.stderr };
+        return End { status: run.status.into(), stderr: run.stderr, peak: true };
     }
     let container = Container::start(&options, image, &command);
     container.wait_for_line("ready");
@@ -39,7 +39,7 @@ fn run(scenario: &Scenario) -> End {
         };
     }
     let status = container.wait().into();
-    End { status, stderr: container.logs().1 }
+    End { status, stderr: container.logs().1, peak: true }
 }
 
 /// busybox, the probe and rinit: static, no libc.

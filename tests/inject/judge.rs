@@ -1,5 +1,7 @@
 //! Whether a run went right.
 
+use std::borrow::Cow;
+
 use rinit::report::find_report;
 
 use crate::play::Run;
@@ -15,13 +17,31 @@ pub fn judge(scenario: &Scenario, plan: Plan, run: &Run, undisturbed: Option<&Ru
     if let Some(stuck) = &run.stuck {
         return Some(format!("it hangs: {stuck}"));
     }
-    let Some(status) = run.status() else { return Some(format!("it was killed: {:#x}", run.trace.word)) };
+    let log_text = text(&run.log);
+    let says = |word: &&&str| !run.killed && (run.stderr.contains(**word) || log_text.contains(**word));
+    if let Some(lie) = scenario.never.iter().find(says) {
+        return Some(format!("a lie: {lie}"));
+    }
+    let Some(status) = run.status() else { return killed(scenario, run) };
     if ["internal error", "panicked"].iter().any(|word| run.stderr.contains(word)) {
         return Some("a panic".to_owned());
     }
     status_of(scenario, plan, run, status)
         .or_else(|| output(scenario, plan, run, undisturbed))
         .or_else(|| log(scenario, plan, run, undisturbed))
+}
+
+/// Only together with all of its container, and then what it wrote before stands there.
+fn killed(scenario: &Scenario, run: &Run) -> Option<String> {
+    if !scenario.dies_whole || !run.started || run.trace.word != libc::SIGKILL {
+        return Some(format!("it was killed: {:#x}", run.trace.word));
+    }
+    let reports = match reports(&text(&run.log)) {
+        Ok(reports) => reports,
+        Err(wrong) => return Some(wrong),
+    };
+    let wrong = |report: &String| !is_provisional(report) || report.contains("(certain)");
+    reports.into_iter().find(wrong).map(|report| format!("it did not live to know that: {report}"))
 }
 
 fn status_of(scenario: &Scenario, plan: Plan, run: &Run, status: i32) -> Option<String> {
@@ -77,27 +97,18 @@ fn log(scenario: &Scenario, plan: Plan, run: &Run, undisturbed: Option<&Run>) ->
     if run.log.is_empty() {
         return (run.hits == 0 && written).then(|| "the termination log is empty".to_owned());
     }
-    let text = String::from_utf8_lossy(&run.log);
+    let content = text(&run.log);
     // What a failed ftruncate(2) leaves behind it.
-    let text = if plan.call == libc::SYS_ftruncate { text.trim_end_matches(' ') } else { &text };
-    let starts = |line: &str| line.starts_with("rinit: ") || line.starts_with("{\"schema\"");
-    let reports: Vec<String> = text.lines().fold(Vec::new(), |mut reports, line| {
-        match reports.last_mut().filter(|_| !starts(line)) {
-            Some(report) => *report += &format!("\n{line}"),
-            None => reports.push(line.to_owned()),
-        }
-        reports
-    });
-    if text.ends_with('\n') || reports.iter().any(|report| find_report(report.as_bytes()) != Some(0)) {
-        return Some("the termination log is not whole".to_owned());
-    }
+    let content = if plan.call == libc::SYS_ftruncate { content.trim_end_matches(' ') } else { &content };
+    let reports = match reports(content) {
+        Ok(reports) => reports,
+        Err(wrong) => return Some(wrong),
+    };
     if scenario.options.contains(&"--format=json") {
         for report in &reports {
             let _ = validate(report.as_bytes());
         }
     }
-    let is_provisional =
-        |report: &str| report.contains("killed-without-report") || report.contains("\"provisional\":true");
     let last = reports.last()?;
     // A pause has nothing to report: then nothing can come behind it.
     let pause = scenario.program.is_empty();
@@ -125,7 +136,7 @@ fn log(scenario: &Scenario, plan: Plan, run: &Run, undisturbed: Option<&Run>) ->
             Some(format!("{} ({})", json["cause"]["id"].as_str()?, json["cause"]["confidence"].as_str()?))
         })
     };
-    let (cause, before) = (cause(last)?, undisturbed.and_then(|run| cause(&String::from_utf8_lossy(&run.log))));
+    let (cause, before) = (cause(last)?, undisturbed.and_then(|run| cause(&text(&run.log))));
     // kill(-1, 0) with ESRCH is a proof that nobody is left; here it lies.
     let wrong = run.started
         && !run.signals_lost
@@ -133,4 +144,29 @@ fn log(scenario: &Scenario, plan: Plan, run: &Run, undisturbed: Option<&Run>) ->
         && cause.ends_with("(certain)")
         && before.is_some_and(|before| before != cause);
     wrong.then(|| format!("a wrong certainty: {cause}"))
+}
+
+fn text(log: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(log)
+}
+
+/// Each of them whole.
+fn reports(log: &str) -> Result<Vec<String>, String> {
+    let starts = |line: &str| line.starts_with("rinit: ") || line.starts_with("{\"schema\"");
+    let reports: Vec<String> = log.lines().fold(Vec::new(), |mut reports, line| {
+        match reports.last_mut().filter(|_| !starts(line)) {
+            Some(report) => *report += &format!("\n{line}"),
+            None => reports.push(line.to_owned()),
+        }
+        reports
+    });
+    let whole = |report: &String| find_report(report.as_bytes()) == Some(0);
+    if log.ends_with('\n') || !reports.iter().all(whole) {
+        return Err("the termination log is not whole".to_owned());
+    }
+    Ok(reports)
+}
+
+fn is_provisional(report: &str) -> bool {
+    report.contains("before rinit could report") || report.contains("\"provisional\":true")
 }

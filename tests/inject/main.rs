@@ -4,6 +4,8 @@
 //! same; or PROGRAM was not started, rinit says so, and nothing is left running. It ends, it does not turn in circles, the
 //! termination log is whole.
 //!
+//! The scenarios with a memory limit need cgroup v2, and run where TEST_CGROUP names its root: tests/guest.rs sees to it.
+//!
 //! In short, which is the first and the last occurrence and an errno or two: `cargo test --test inject -- --ignored`.
 //! In full: `TEST_ROUNDS=10 cargo test --test inject -- --ignored --nocapture`. One run of them:
 //! `TEST_ONLY='tail: rinit poll 2 ENOMEM|tail: child'`, parts of what the failures call it.
@@ -80,11 +82,28 @@ fn is_full() -> bool {
     std::env::var("TEST_ROUNDS").is_ok_and(|rounds| rounds.parse::<usize>().unwrap() > 1)
 }
 
+/// How memory is watched, and told of.
+const WATCHED_BY: [i64; 6] =
+    [libc::SYS_poll, libc::SYS_open, libc::SYS_read, libc::SYS_pread64, libc::SYS_pwritev2, libc::SYS_waitid];
+
 /// What there is to try, from what rinit was seen to call.
 fn cases(scenario: &'static Scenario, calls: &[(Side, i64)]) -> Vec<Case> {
     let mut seen: BTreeMap<(Side, i64), usize> = BTreeMap::new();
+    // Those that rinit makes while PROGRAM runs: from its first wait on, until PROGRAM is reaped. Or until the end, where
+    // that is about memory.
+    let mut watch: BTreeMap<i64, (usize, usize)> = BTreeMap::new();
+    let mut phase = 0;
     for call in calls {
-        *seen.entry(*call).or_default() += 1;
+        let count = seen.entry(*call).or_default();
+        *count += 1;
+        match call {
+            (Side::Rinit, libc::SYS_poll) if phase == 0 => phase = 1,
+            (Side::Rinit, libc::SYS_wait4) if phase == 1 && !scenario.of_the_end => phase = 2,
+            _ => {}
+        }
+        if phase == 1 && call.0 == Side::Rinit {
+            watch.entry(call.1).or_insert((*count, *count)).1 = *count;
+        }
     }
     let mut cases = Vec::new();
     for ((side, call), count) in seen {
@@ -95,14 +114,23 @@ fn cases(scenario: &'static Scenario, calls: &[(Side, i64)]) -> Vec<Case> {
         for occurrence in (1..=count).filter(|_| signals) {
             add(occurrence, Act::Signal);
         }
+        let watch = watch.get(&call).filter(|_| side == Side::Rinit && scenario.memory.is_some());
         for occurrence in 1..=count {
-            let chosen = is_full() || occurrence == 1 || occurrence == count;
-            if !chosen {
-                continue;
-            }
             // The short form takes another errno in each scenario.
             let place = SCENARIOS.iter().position(|other| other.name == scenario.name).unwrap();
             let turn = place + occurrence;
+            let chosen = match watch {
+                Some((first, last)) if (*first..=*last).contains(&occurrence) => {
+                    let all = is_full() || scenario.of_the_end && WATCHED_BY.contains(&call);
+                    all || occurrence == *first || turn.is_multiple_of(4)
+                }
+                // What comes before and after is what the others have, too.
+                _ if scenario.memory.is_some() => is_full() && scenario.of_the_end,
+                _ => is_full() || occurrence == 1 || occurrence == count,
+            };
+            if !chosen {
+                continue;
+            }
             for (number, errno) in errnos.iter().enumerate() {
                 let its_turn = is_full() || turn % errnos.len() == number;
                 if its_turn {
@@ -112,7 +140,8 @@ fn cases(scenario: &'static Scenario, calls: &[(Side, i64)]) -> Vec<Case> {
                 let relays =
                     call == libc::SYS_read && scenario.options.iter().any(|option| option.starts_with("--tail"));
                 // For ever from a later one on: what comes before it has been seen, one errno shows the rest.
-                let for_ever = occurrence == 1 && its_turn || is_full() && number == 0;
+                let first = watch.map_or(1, |(first, _)| *first);
+                let for_ever = occurrence == first && its_turn || is_full() && number == 0;
                 if for_ever && lasts(call, *errno) && !relays {
                     add(occurrence, Act::FailForEver(*errno));
                 }
@@ -131,7 +160,7 @@ fn cases(scenario: &'static Scenario, calls: &[(Side, i64)]) -> Vec<Case> {
 fn every_call_fails() {
     let only = std::env::var("TEST_ONLY").ok();
     let mut all = Vec::new();
-    for scenario in SCENARIOS {
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.memory.is_some() == play::cgroups().is_some()) {
         let plan = Plan { side: Side::Rinit, call: libc::SYS_exit_group, occurrence: 0, act: Act::Nothing };
         let run = play::play(scenario, plan, usize::MAX);
         let wrong = judge::judge(scenario, plan, &run, None);

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,9 +77,10 @@ pub fn play(scenario: &Scenario, plan: Plan, most: usize) -> Run {
     fs::set_permissions(&log, PermissionsExt::from_mode(0o666)).unwrap();
     let progress = Progress::default();
     progress.most.store(most, Relaxed);
+    let cgroup = scenario.memory.map(|limit| Cgroup::new(limit, scenario.dies_whole));
     let (gate, opener) = pipe();
     let terminal = scenario.terminal.then(terminal);
-    let run = rinit_for(scenario, &directory, &log)
+    let run = rinit_for(scenario, &directory, &log, cgroup.as_ref())
         .fd(9, gate)
         .stdin(terminal.as_ref().map_or(Io::Null, |(_, slave)| Io::Fd(slave.try_clone().unwrap())))
         .deadline(DEADLINE)
@@ -122,9 +123,9 @@ pub fn play(scenario: &Scenario, plan: Plan, most: usize) -> Run {
     })
 }
 
-fn rinit_for(scenario: &Scenario, directory: &TempDir, log: &Path) -> Rinit {
+fn rinit_for(scenario: &Scenario, directory: &TempDir, log: &Path, cgroup: Option<&Cgroup>) -> Rinit {
     let probe = probe();
-    let mut init = Rinit::as_init().init(&probe);
+    let mut init = Rinit::as_init().init(&probe).env("PROBE", &probe);
     if scenario.terminal {
         init = init.controlling_terminal();
     }
@@ -136,6 +137,9 @@ fn rinit_for(scenario: &Scenario, directory: &TempDir, log: &Path) -> Rinit {
     } else {
         init = init.env("RINIT_TERMINATION_LOG", log);
     }
+    if let Some(Cgroup(cgroup)) = cgroup {
+        init = init.args([Path::new("inside"), cgroup, &probe]);
+    }
     if !scenario.init {
         init = init.args([Path::new("around"), &probe]);
     }
@@ -144,6 +148,31 @@ fn rinit_for(scenario: &Scenario, directory: &TempDir, log: &Path) -> Rinit {
         [] => init,
         [other, rest @ ..] if other.starts_with('!') => init.args(["--", &other[1..]]).args(rest),
         own => init.probe(own),
+    }
+}
+
+/// Where scenarios with a memory limit make their cgroups, and are the ones to run: the root of a cgroup v2 hierarchy.
+pub fn cgroups() -> Option<PathBuf> {
+    std::env::var_os("TEST_CGROUP").map(PathBuf::from)
+}
+
+/// It goes with the value.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new(limit: &str, dies_whole: bool) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let path = cgroups().unwrap().join(format!("inject-{}", NUMBER.fetch_add(1, Relaxed)));
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("memory.max"), limit).unwrap();
+        fs::write(path.join("memory.oom.group"), if dies_whole { "1" } else { "0" }).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
     }
 }
 

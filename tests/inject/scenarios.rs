@@ -28,11 +28,19 @@ pub struct Scenario {
     pub terminal: bool,
     /// Where the kubelet mounts it, instead of a path by hand.
     pub default_log: bool,
+    /// In a cgroup (v2) with this limit; they run where TEST_CGROUP says, and the others everywhere else.
+    pub memory: Option<&'static str>,
+    /// One OOM kill ends all of the container.
+    pub dies_whole: bool,
+    /// What is read of memory at the end decides what is said.
+    pub of_the_end: bool,
     pub options: &'static [&'static str],
     /// The probe's arguments, or `!` and the name of another program.
     pub program: &'static [&'static str],
     pub steps: &'static [Step],
     pub status: i32,
+    /// Words that would be a lie, whatever fails.
+    pub never: &'static [&'static str],
 }
 
 const BASE: Scenario = Scenario {
@@ -40,10 +48,23 @@ const BASE: Scenario = Scenario {
     init: true,
     terminal: false,
     default_log: false,
+    memory: None,
+    dies_whole: false,
+    of_the_end: false,
     options: &[],
     program: &[],
     steps: &[],
     status: 0,
+    never: &[],
+};
+
+/// PROGRAM comes to its limit, rests there a little, and is killed.
+const OVER_THE_LIMIT: Scenario = Scenario {
+    memory: Some("12M"),
+    program: &["eat", "24", "20", "0"],
+    status: 137,
+    never: &["not by the OOM killer", "oom_kill still", "no OOM kill", "an OOM kill ("],
+    ..BASE
 };
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -135,4 +156,19 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "orphans", options: &["-w"], program: &["orphans", "3"], steps: &[Line, Line, Quiet], ..BASE },
     Scenario { name: "left behind", program: &["litter", "4"], status: 3, ..BASE },
     Scenario { name: "pause", options: &["--pause"], steps: &[Quiet, Stop(SIGTERM)], ..BASE },
+    Scenario { name: "out of memory", of_the_end: true, ..OVER_THE_LIMIT },
+    Scenario { name: "out of memory, all die", dies_whole: true, ..OVER_THE_LIMIT },
+    Scenario {
+        name: "out of memory, all die, shield",
+        dies_whole: true,
+        options: &["--oom-shield", "--format=json"],
+        ..OVER_THE_LIMIT
+    },
+    Scenario {
+        name: "out of memory, PROGRAM lives",
+        program: &["!sh", "-c", "\"$PROBE\" eat 24 0 0; exec \"$PROBE\" hold"],
+        steps: &[Line, Reports(2), Stop(SIGTERM)],
+        status: 143,
+        ..OVER_THE_LIMIT
+    },
 ];

@@ -78,6 +78,15 @@ const HOLD: Duration = Duration::from_millis(15);
 const OPTIONS: i32 =
     libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEEXEC | libc::PTRACE_O_TRACEFORK | libc::PTRACE_O_EXITKILL;
 
+/// The C library's type: in the guest that is musl.
+#[cfg(target_env = "musl")]
+type Request = i32;
+#[cfg(not(target_env = "musl"))]
+type Request = u32;
+
+/// include/uapi/linux/ptrace.h
+const GET_SYSCALL_INFO: Request = 0x420e;
+
 #[derive(Default)]
 struct Task {
     child: bool,
@@ -207,7 +216,7 @@ fn go_on(pid: i32, signal: i32) {
     let _ = ptrace(libc::PTRACE_SYSCALL, pid, 0, signal as usize);
 }
 
-/// The head of ptrace_syscall_info (include/uapi/linux/ptrace.h).
+/// The head of ptrace_syscall_info, there too.
 #[repr(C)]
 #[derive(Default)]
 struct Info {
@@ -224,7 +233,7 @@ impl Info {
     fn of(pid: i32) -> Option<Self> {
         let mut info = Self::default();
         let address = ptr::from_mut(&mut info) as usize;
-        ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size_of::<Self>(), address).ok().map(|()| info)
+        ptrace(GET_SYSCALL_INFO, pid, size_of::<Self>(), address).ok().map(|()| info)
     }
 }
 
@@ -236,7 +245,7 @@ fn set_register(pid: i32, register: usize, value: i64) {
     let _ = ptrace(libc::PTRACE_POKEUSER, pid, register, value as usize);
 }
 
-fn ptrace(request: u32, pid: i32, address: usize, data: usize) -> Result<(), Error> {
+fn ptrace(request: Request, pid: i32, address: usize, data: usize) -> Result<(), Error> {
     let result = unsafe { libc::ptrace(request, pid, address, data) };
     if result < 0 { Err(Error::last_os_error()) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use crate::raw;
+use crate::{processes, raw};
 
 const MIB: usize = 1 << 20;
 
@@ -67,14 +67,12 @@ pub fn contain(private: bool, cgroup: &str, command: &[&CStr]) -> i32 {
     if between == 0 {
         let mut outside = fs::OpenOptions::new().write(true).open("/sys/fs/cgroup/cgroup.procs").unwrap();
         fs::write(format!("{cgroup}/cgroup.procs"), "0").unwrap();
-        let namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | if private { libc::CLONE_NEWCGROUP } else { 0 };
-        assert_eq!(unsafe { libc::unshare(namespaces) }, 0, "unshare");
+        unshare(libc::CLONE_NEWPID | libc::CLONE_NEWNS | if private { libc::CLONE_NEWCGROUP } else { 0 });
         let init = raw::fork();
         if init == 0 {
             mount("proc", "/proc");
             if private {
-                unsafe { libc::umount2(c"/sys/fs/cgroup".as_ptr(), libc::MNT_DETACH) };
-                mount("cgroup2", "/sys/fs/cgroup");
+                mount_own_cgroup();
             }
             unsafe { libc::setsid() };
             let argv: Vec<_> = command.iter().map(|a| a.as_ptr()).chain([ptr::null()]).collect();
@@ -87,6 +85,23 @@ pub fn contain(private: bool, cgroup: &str, command: &[&CStr]) -> i32 {
     }
     raw::print(&format!("status {}", wait(between)));
     0
+}
+
+/// `inside CGROUP PROGRAM ARGS...`: becomes PROGRAM in this cgroup (v2), which is the root of its cgroup namespace.
+pub fn inside(cgroup: &str, command: &[&CStr]) -> i32 {
+    fs::write(format!("{cgroup}/cgroup.procs"), "0").unwrap();
+    unshare(libc::CLONE_NEWCGROUP);
+    mount_own_cgroup();
+    processes::become_it(command)
+}
+
+fn unshare(namespaces: i32) {
+    assert_eq!(unsafe { libc::unshare(namespaces) }, 0, "unshare");
+}
+
+fn mount_own_cgroup() {
+    unsafe { libc::umount2(c"/sys/fs/cgroup".as_ptr(), libc::MNT_DETACH) };
+    mount("cgroup2", "/sys/fs/cgroup");
 }
 
 fn mount(kind: &str, at: &str) {

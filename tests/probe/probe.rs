@@ -16,7 +16,7 @@ mod state;
 
 use std::ffi::{CStr, c_char, c_int};
 
-const USAGE: &str = "probe: listen|state|exit|die|hold|block|deaf-handler|litter|orphans|leave|daemonise|seccomp|deny|bury|parent|noreap|gate|around|eat|storm|contain|forks|zombies|stops|pesters|orphans-at-once|reap|last|attack-log|names|traced|traceme|touch|ends|takes|count";
+const USAGE: &str = "probe: listen|state|exit|die|hold|block|deaf-handler|litter|orphans|leave|daemonise|seccomp|deny|bury|parent|noreap|gate|around|eat|storm|contain|inside|forks|zombies|stops|pesters|orphans-at-once|reap|last|attack-log|names|traced|traceme|touch|ends|takes|count";
 
 /// An exit status that no test expects otherwise: it lived on.
 pub const SURVIVED: c_int = 77;
@@ -50,6 +50,7 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         }
         ["storm", seconds] => memory::storm(seconds.parse().unwrap()),
         ["contain", namespaces, cgroup, ..] => memory::contain(namespaces == "private", cgroup, &args[4..]),
+        ["inside", cgroup, ..] => memory::inside(cgroup, &args[3..]),
         ["gate", ..] => processes::gate(&args[2..]),
         ["around", ..] => processes::around(&args[2..]),
         ["forks", how] => hostile::forks(how),

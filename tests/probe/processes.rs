@@ -312,7 +312,7 @@ pub fn bury(directory: &CStr, command: &[&CStr]) -> i32 {
     SURVIVED
 }
 
-fn become_it(command: &[&CStr]) -> ! {
+pub fn become_it(command: &[&CStr]) -> ! {
     let argv: Vec<_> = command.iter().map(|a| a.as_ptr()).chain([ptr::null()]).collect();
     unsafe { libc::execv(argv[0], argv.as_ptr()) };
     unsafe { libc::_exit(126) }

@@ -316,7 +316,7 @@ pub(in crate::diagnose) fn ends() -> Vec<(Outcome, Evidence)> {
 
 #[test]
 fn documented_tails() {
-    for (name, end, text, expected) in DOCUMENTED {
+    for (name, end, text, expected) in DOCUMENTED.iter().step_by(crate::one_of(9)) {
         let found = recognize(&tail(text.as_bytes(), false), &ended(*end), &[name.as_bytes()]);
         assert_eq!(show(found.as_ref()).replace("\\\\", "\\"), *expected, "{text}");
     }
@@ -424,7 +424,7 @@ fn recorded_tails() {
 /// A ring keeps what it can: a tail may begin and end anywhere.
 #[test]
 fn any_piece_of_a_tail_can_be_read() {
-    for one in recorded() {
+    for one in recorded().into_iter().step_by(crate::one_of(50)) {
         let names = [one.program.as_bytes()];
         let lines = &one.tail.lines;
         for at in 0..=lines.len() {
@@ -534,6 +534,7 @@ fn what_lies_far_back_or_only_warns() {
 
 /// What a ring of 64 KiB can hold at worst takes no longer than its bytes ask for.
 #[test]
+#[cfg_attr(miri, ignore = "measures time")]
 fn the_time_is_bounded() {
     for line in [
         "x",
