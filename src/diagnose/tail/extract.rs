@@ -123,8 +123,7 @@ fn address(text: &[u8]) -> (Option<Vec<u8>>, Option<u16>) {
             || before.ends_with(b".py")
             || before.ends_with(b".rb")
             || before.ends_with(b".go");
-        if digits > 0
-            && ends
+        if ends
             && !file
             && is_host(host)
             && let Some(port) = as_port(behind)
@@ -138,13 +137,16 @@ fn address(text: &[u8]) -> (Option<Vec<u8>>, Option<u16>) {
     }
 }
 
-/// Whether a port may stand behind it: a name, an address, nothing (Go's `:80`), `*`. Digits alone are a time of day.
+/// Whether a port may stand behind it: a name, an address, nothing (Go's `:80`), `*`. Digits alone are a time of day, and a
+/// name with a colon is a file with a line.
 #[inline(never)]
 fn is_host(text: &[u8]) -> bool {
-    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:*".contains(byte);
-    let digit = |byte: &u8| byte.is_ascii_digit() || *byte == b':';
-    let short = text.is_empty() || text.starts_with(b":") || text.windows(2).any(|two| two == b"::");
-    text.iter().all(known) && (short || !text.iter().all(digit))
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_*".contains(byte);
+    let of_address = |byte: &u8| byte.is_ascii_hexdigit() || b".:".contains(byte);
+    match text.iter().filter(|byte| **byte == b':').count() {
+        0 => text.iter().all(of_name) && (text.is_empty() || !text.iter().all(u8::is_ascii_digit)),
+        colons => text.iter().all(of_address) && (colons == 7 || text.windows(2).any(|two| two == b"::")),
+    }
 }
 
 /// The name that was not resolved.
@@ -236,7 +238,7 @@ fn looks_like_path(word: &[u8]) -> bool {
     letters
         && !word.windows(3).any(|three| three == b"://")
         && !word.iter().any(u8::is_ascii_control)
-        && (word.contains(&b'/') && word.len() > 1 || dotted && !word.contains(&b':'))
+        && (word.contains(&b'/') || dotted && !word.contains(&b':'))
 }
 
 /// `DATABASE_URL`: capitals, of which a log has others. A name without `_` counts only where it is said to be a variable, or

@@ -507,6 +507,51 @@ fn what_lies_far_back_or_only_warns() {
     }
 }
 
+/// Ports, hosts, paths and variables as messages name them, and what only looks like one.
+#[test]
+fn what_a_line_names() {
+    for (text, expected) in [
+        // A port has a host before it, and nothing glued to it.
+        ("ERROR dial tcp 10.0.0.1:0: connect: connection refused", "refused: - -"),
+        ("ERROR dial tcp :5432: connect: connection refused", "refused: - 5432"),
+        ("ERROR redis://redis:6379/0: connection refused", "refused: redis 6379"),
+        ("ERROR cannot connect to redis:6379. connection refused", "refused: redis 6379"),
+        ("ERROR probe of postgres:16.2: connection refused", "refused: - -"),
+        ("ERROR pulling sha256:4fd1: connection refused", "refused: - -"),
+        ("ERROR server.py:12: connection refused", "refused: - -"),
+        ("ERROR client.js:8: connection refused", "refused: - -"),
+        ("ERROR client.ts:8:15 connection refused", "refused: - -"),
+        ("ERROR [2001:db8::7]:5432: connection refused", "refused: 2001:db8::7 5432"),
+        ("ERROR [fd00:10:244:1:2:3:4:5]:5432: connection refused", "refused: fd00:10:244:1:2:3:4:5 5432"),
+        // What stands behind the word is no name.
+        ("ERROR DNS lookup failed: Name or service not known", "name: - false"),
+        ("ERROR failed to lookup address information: Name or service not known", "name: - false"),
+        // A path may hold what elsewhere stands between words; of several it is the last before the reason, or the first
+        // behind it.
+        ("ERROR open \"/app/pages/[slug].js\": no such file or directory", "missing: /app/pages/[slug].js"),
+        ("ERROR can't read '/srv/[old]/run.conf': no such file or directory", "missing: /srv/[old]/run.conf"),
+        ("ERROR cannot stat `/srv/[a]/x': No such file or directory", "missing: /srv/[a]/x"),
+        ("ERROR rename '/a/[b]/old' -> '/a/[b]/new': no such file or directory", "missing: /a/[b]/new"),
+        ("ERROR No such file or directory: '/a/[b]/old' -> '/a/[b]/new'", "missing: /a/[b]/old"),
+        ("ERROR open 'a b' and '/c/[d]/e': no such file or directory", "missing: /c/[d]/e"),
+        ("ERROR cannot stat /etc/app/config as app.service: No such file or directory", "missing: /etc/app/config"),
+        ("ERROR step 3/12: no such file or directory", "missing: -"),
+        ("ERROR GET http://files/a.txt: no such file or directory", "missing: -"),
+        // Capitals are a variable where they are said to be one.
+        ("2026-11-22 ERROR environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR ECONNRESET: environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR ERR_NO_CONFIG: environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR EDGE is not set", "variable: EDGE"),
+        ("ERROR EMAIL_HOST is not set", "variable: EMAIL_HOST"),
+        ("ERROR ID is not set", "nothing"),
+    ] {
+        let signature = recognize(&tail(text.as_bytes(), false), &Outcome::Exited(1), &[b"app"]);
+        let claim =
+            signature.and_then(|signature| signature.claim).map_or("nothing".to_owned(), |claim| claimed(&claim));
+        assert_eq!(claim, expected, "{text}");
+    }
+}
+
 /// What a ring of 64 KiB can hold at worst takes no longer than its bytes ask for.
 #[test]
 fn the_time_is_bounded() {
