@@ -195,27 +195,15 @@ fn path(text: &[u8], at: usize) -> Option<Vec<u8>> {
         .or_else(|| bare(before, true, false))
 }
 
-/// What stands in quotation marks and looks like a path; the last one, or the first.
+/// What stands between two quotation marks and looks like a path; the last one, or the first.
 #[inline(never)]
 fn quoted(text: &[u8], last: bool) -> Option<Vec<u8>> {
-    let mut found = None;
-    let mut rest = text;
-    while let Some(open) = rest.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'`')) {
-        let mark = if rest.get(open) == Some(&b'"') { b'"' } else { b'\'' };
-        let Some(inner) = rest.get(open + 1..) else { break };
-        let Some(close) = inner.iter().position(|byte| *byte == mark) else { break };
-        // An apostrophe opens nothing: can't.
-        let apostrophe = open.checked_sub(1).and_then(|at| rest.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-        let name = inner.get(..close).filter(|name| !apostrophe && looks_like_path(name) && !name.contains(&b' '));
-        if let Some(name) = name {
-            found = Some(name.to_vec());
-            if !last {
-                break;
-            }
-        }
-        rest = inner.get(if apostrophe { 0 } else { close + 1 }..).unwrap_or_default();
-    }
-    found
+    let mut pieces = text.split(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    // Neither what comes before the first mark nor what follows the last.
+    _ = (pieces.next(), pieces.next_back());
+    let mut fitting = pieces.filter(|piece| looks_like_path(piece) && !piece.contains(&b' '));
+    let piece = if last { fitting.next_back() } else { fitting.next() };
+    piece.map(<[u8]>::to_vec)
 }
 
 /// A word that looks like a path.

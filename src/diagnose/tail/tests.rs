@@ -524,6 +524,7 @@ fn what_a_line_names() {
         ("ERROR probe of postgres:16.2: connection refused", "refused: - -"),
         ("ERROR pulling sha256:4fd1: connection refused", "refused: - -"),
         ("ERROR server.py:12: connection refused", "refused: - -"),
+        ("ERROR worker[3]:12 connection refused", "refused: - -"),
         ("ERROR client.js:8: connection refused", "refused: - -"),
         ("ERROR client.ts:8:15 connection refused", "refused: - -"),
         ("ERROR [2001:db8::7]:5432: connection refused", "refused: 2001:db8::7 5432"),
@@ -544,8 +545,8 @@ fn what_a_line_names() {
         ("ERROR GET http://files/a.txt: no such file or directory", "missing: -"),
         // Capitals are a variable where they are said to be one.
         ("2026-11-22 ERROR environment variable TOKEN is not set", "variable: TOKEN"),
-        ("ERROR ECONNRESET: environment variable TOKEN is not set", "variable: TOKEN"),
-        ("ERROR ERR_NO_CONFIG: environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR ECONNRESET environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR ERR_NO_CONFIG environment variable TOKEN is not set", "variable: TOKEN"),
         ("ERROR EDGE is not set", "variable: EDGE"),
         ("ERROR EMAIL_HOST is not set", "variable: EMAIL_HOST"),
         ("ERROR ID is not set", "nothing"),
@@ -569,6 +570,14 @@ fn what_counts_most() {
     for (name, end, text, expected) in [
         // Last words are certain with their own status; with another one only if what ran the program vouches for it.
         ("app", 2, PANIC.into(), "go-panic (certain) uncaught | panic: no database | at /app/main.go:8 in main.main"),
+        // GOTRACEBACK=crash, panic = "abort".
+        ("app", -6, PANIC.into(), "go-panic (certain) uncaught | panic: no database | at /app/main.go:8 in main.main"),
+        (
+            "app",
+            -6,
+            "thread 'main' panicked at src/main.rs:2:5:\nno database".into(),
+            "rust-panic (certain) uncaught | no database | at src/main.rs:2:5",
+        ),
         ("app", 1, PANIC.into(), "go-panic (likely) uncaught | panic: no database | at /app/main.go:8 in main.main"),
         ("python3", 7, RAISED.into(), "uncaught-exception (likely) uncaught | AppError: no database | at /app/a.py:3"),
         (
@@ -590,7 +599,8 @@ fn what_counts_most() {
             REFUSED.into(),
             "connection-refused (likely) | ERROR redis:6379: connection refused | refused: redis 6379",
         ),
-        // A shell says with 128 and the number which signal ended what it ran.
+        // With 128 and the number somebody passes on which signal ended what it ran.
+        ("start", 134, "free(): invalid pointer".into(), "heap-corruption (certain) | free(): invalid pointer"),
         ("sh", 134, "free(): invalid pointer".into(), "heap-corruption (likely) | free(): invalid pointer"),
         (
             "sh",
@@ -662,8 +672,8 @@ fn the_bounds_of_a_trace() {
         ("python3", 1, "app.db.AppError: no database".into(), "uncaught-exception (likely) | app.db.AppError: no database"),
         ("python3", 1, "app.db.AppError: no database\nstarting".into(), "nothing"),
         ("python3", 1, "Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in <module>\n    open(\"/x\")\nPermissionError: [Errno 13] Permission denied".into(), "permission-denied (certain) uncaught | PermissionError: [Errno 13] Permission denied | at /app/a.py:3 | denied: -"),
-        ("python3", 1, format!("\n  | ExceptionGroup: several failed (2 sub-exceptions){}", many("    | ValueError: one")), "uncaught-exception (certain) uncaught | | ExceptionGroup: several failed (2 sub-exceptions)"),
-        ("python3", 1, format!("\n  | ExceptionGroup: several failed (2 sub-exceptions){}{}", many("    | ValueError: one"), "\nbye".repeat(9)), "uncaught-exception (likely) uncaught | | ExceptionGroup: several failed (2 sub-exceptions)"),
+        ("python3", 1, format!("\n\n\n  | ExceptionGroup: several failed (2 sub-exceptions){}", many("    | ValueError: one")), "uncaught-exception (certain) uncaught | | ExceptionGroup: several failed (2 sub-exceptions)"),
+        ("python3", 1, format!("\n\n\n  | ExceptionGroup: several failed (2 sub-exceptions){}{}", many("    | ValueError: one"), "\nbye".repeat(9)), "uncaught-exception (likely) uncaught | | ExceptionGroup: several failed (2 sub-exceptions)"),
         // Java: without frames, logged by somebody, cut off at its beginning, a message of two lines, two threads.
         ("java", 1, "Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space".into(), "runtime-heap-limit (certain) uncaught | Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space | heap: None"),
         ("java", 1, "10:00:00 ERROR it broke\njava.lang.IllegalStateException: no database\n\tat app.Db.open(Db.java:7)".into(), "uncaught-exception (likely) | java.lang.IllegalStateException: no database | at Db.java:7 in app.Db.open"),

@@ -81,15 +81,10 @@ fn place(path: &[u8], line: &[u8], name: Option<&[u8]>) -> Vec<u8> {
 
 /// Python's frames: `  File "x", line 3, in f`, then the line and perhaps markers, then the exception without indent.
 fn python(lines: Lines<'_>, at: usize) -> Option<Trace> {
-    let is_frame = |text: &[u8]| text.starts_with(b"  File \"");
-    // Once for each trace: at its first frame.
-    if !is_frame(line(lines, at)) {
+    if !is_frame(line(lines, at)) || has_begun(lines, at) {
         return None;
     }
     let first = at;
-    if (0..first).rev().map(|at| line(lines, at)).find(|text| !text.starts_with(b"    ")).is_some_and(is_frame) {
-        return None;
-    }
     let (mut found, mut deepest, mut binds) = (None, None, false);
     let mut end = first;
     while let Some(text) = lines.get(end).filter(|text| text.starts_with(b" ")) {
@@ -132,6 +127,15 @@ fn python(lines: Lines<'_>, at: usize) -> Option<Trace> {
         binds,
         ..Trace::new(end, end, found.or(deepest), &[1])
     })
+}
+
+fn is_frame(text: &[u8]) -> bool {
+    text.starts_with(b"  File \"")
+}
+
+/// Whether a frame stands before this one: what was no trace from there on is none from here, and need not be read again.
+fn has_begun(lines: Lines<'_>, at: usize) -> bool {
+    (0..at).rev().map(|at| line(lines, at)).find(|text| !text.starts_with(b"    ")).is_some_and(is_frame)
 }
 
 /// The last line of a Python exception whose frames were cut off, or that has none.
