@@ -1,7 +1,8 @@
 //! rinit, a minimal container init that says why the container ended.
 //!
 //! argv → [`cli`] → spawn ([`child`]) → [`supervise`] → [`outcome`] + [`evidence`] → [`diagnose`] → [`report`] →
-//! [`sink`] → exit status: one direction, each step a type.
+//! [`sink`] → exit status: one direction, each step a type. The program itself only wires them: `main.rs`, `setup.rs`,
+//! `run.rs`, `pause.rs`.
 
 pub mod check;
 pub mod child;
