@@ -79,3 +79,18 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also none at all: then it was not execve(2) that failed.
+    #[test]
+    fn a_failure_comes_through_the_pipe_as_it_was() {
+        for (stage, errno) in [(Stage::Exec, 1), (Stage::Exec, libc::ENOENT), (Stage::Prepare, 1), (Stage::Prepare, 0)]
+        {
+            let error = StartError { stage, errno };
+            assert_eq!(StartError::from_bytes(error.to_bytes()), error);
+        }
+    }
+}

@@ -686,6 +686,7 @@ fn another_name_brings_its_flags_and_defaults() {
     for (vars, flags, filter) in [
         (&[][..], &[][..], "warn"),
         (&[("TINI_VERBOSITY", "0")], &[], "error"),
+        (&[("TINI_VERBOSITY", "1")], &[], "warn"),
         (&[("TINI_VERBOSITY", "3")], &[], "debug"),
         (&[("TINI_VERBOSITY", "1")], &["-v"], "info"),
         (&[("TINI_VERBOSITY", "x")], &[], "error"),

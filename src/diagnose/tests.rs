@@ -1,7 +1,7 @@
 //! Every rule from a table, then everything that can be enumerated.
 
 mod edges;
-mod memory;
+pub(super) mod memory;
 mod not_stopped;
 mod provisional;
 mod stopping;

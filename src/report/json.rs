@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Report;
-use super::text::{cut, verdict};
+use super::text::verdict;
 use crate::diagnose::wording::timestamp;
 use crate::diagnose::{program_label, survivors, went_well};
 use crate::evidence::drained::{Rest, RestFate};
@@ -85,7 +85,7 @@ pub(super) fn render(report: &Report<'_>, limit: usize) -> String {
             let Some(Value::Array(items)) = object.get(key) else { break };
             let at = match key {
                 // The first and the last say most.
-                "signals" if items.len() > 2 => items.len() / 2,
+                "signals" => items.len() / 2,
                 // The newest says most.
                 "stderr_tail" => 0,
                 _ => items.len().wrapping_sub(1),
@@ -102,13 +102,10 @@ pub(super) fn render(report: &Report<'_>, limit: usize) -> String {
         *value = Value::Plain(cause(report, ""));
     }
     let excess = object.len().saturating_sub(limit);
-    if excess > 0
-        && let Some(value) = object.get("message")
-    {
-        let message = verdict(report.diagnosis);
-        // Without its two quotes, but at least with room for the mark of the cut.
-        let room = value.len().saturating_sub(2 + excess).max(3);
-        *value = Value::Plain(fitting(&message, room));
+    if let Some(value) = object.get("message") {
+        // Without its two quotes.
+        let room = value.len().saturating_sub(2 + excess);
+        *value = Value::Plain(fitting(&verdict(report.diagnosis), room));
     }
     // The schema, the cause, the outcome and the status are what it is for.
     while object.len() > limit && object.0.len() > 4 {
@@ -117,17 +114,17 @@ pub(super) fn render(report: &Report<'_>, limit: usize) -> String {
     object.write()
 }
 
-/// `text` as a string of JSON whose content has at most `room` bytes.
-fn fitting(text: &str, room: usize) -> String {
-    let mut end = room.min(text.len());
-    loop {
-        let written = string(&cut(text, end));
-        if written.len() <= room + 2 || end == 0 {
-            return written;
-        }
-        // What is too much is made of backslashes: half of it at least goes with as many characters.
-        end = end.saturating_sub(((written.len() - room - 2) / 2).max(1));
+/// `text` as a string of JSON whose content has at most `room` bytes, or the three of the mark where it was cut.
+pub(super) fn fitting(text: &str, room: usize) -> String {
+    const MARK: &str = "...";
+    let mut written = string(text);
+    if written.len() > room + 2 {
+        let kept = written.get(..1 + room.saturating_sub(MARK.len())).unwrap_or_default();
+        // Not between a backslash and what it stands before.
+        let half = kept.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2;
+        written = [kept.get(..kept.len() - half).unwrap_or_default(), MARK, "\""].concat();
     }
+    written
 }
 
 fn object(report: &Report<'_>, limit: usize) -> Object {
@@ -192,10 +189,10 @@ fn object(report: &Report<'_>, limit: usize) -> Object {
 
 /// The newest lines of the tail, as many as can fit in `limit` bytes at most.
 fn last_lines(tail: &Tail, limit: usize) -> Vec<String> {
-    let mut room = limit;
+    let mut room = Some(limit);
     let fits = |line: &String| {
-        room = room.saturating_sub(line.len() + 1);
-        room > 0
+        room = room.and_then(|room| room.checked_sub(line.len()));
+        room.is_some()
     };
     let lines = tail.shown().iter().rev().map(|line| string(&crate::diagnose::wording::line_as_written(&line.text)));
     let mut lines: Vec<String> = lines.take_while(fits).collect();

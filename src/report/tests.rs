@@ -282,6 +282,58 @@ fn json_arrays_give_way_in_order_and_signals_from_the_middle() {
     }
 }
 
+/// Of what has no array left to give, the message gives way, and no byte more than has to.
+#[test]
+fn json_cuts_the_message_to_the_byte() {
+    for text in ["no database", "say \"no\"", "\\\\\\\\\\\"\"\"\"", ""] {
+        let whole = json::string(text);
+        for room in 3..=whole.len() {
+            let written = json::fitting(text, room);
+            let read: String = serde_json::from_str(&written).unwrap();
+            if room + 2 >= whole.len() {
+                assert_eq!(written, whole);
+            } else {
+                assert!(text.starts_with(read.strip_suffix("...").unwrap()), "{room}: {written}");
+                assert!((room + 1..=room + 2).contains(&written.len()), "{room}: {written}");
+            }
+        }
+    }
+    let (outcome, evidence) = (Outcome::Exited(1), ran(b"app"));
+    let (not_known, ruled_out, facts) = (Vec::new(), Vec::new(), Vec::new());
+    let verdict = "x".repeat(600);
+    let bare = Diagnosis { verdict, evidence: facts, not_known, ruled_out, ..diagnose(&outcome, &evidence) };
+    let advised = Report { outcome, evidence: &evidence, diagnosis: &bare, provisional: false };
+    let silent = Diagnosis { next: String::new(), ..bare.clone() };
+    let silent = Report { diagnosis: &silent, ..advised };
+    let whole = silent.render(Format::Json, 4096).len();
+    for limit in whole - 590..whole {
+        let text = advised.render(Format::Json, limit);
+        assert_eq!(text.len(), limit, "{}", String::from_utf8_lossy(&text));
+    }
+    let (_, keys) = parsed(&json::render(&advised, 0));
+    assert_eq!(keys, KEYS[..4]);
+}
+
+#[test]
+fn json_calls_what_was_asked_for_no_error() {
+    let asked = |evidence: Evidence| Evidence { signals: vec![event(Signo::TERM, 3200)], ..evidence };
+    for (outcome, evidence, level) in [
+        (Outcome::Exited(0), ran(b"app"), "info"),
+        (Outcome::Exited(1), ran(b"app"), "error"),
+        (Outcome::Exited(143), asked(ran(b"app")), "info"),
+        (died(Signo::TERM), asked(ran(b"app")), "error"),
+        (died(Signo::KILL), ran(b"app"), "error"),
+    ] {
+        let (value, _) = parsed(&rendered(outcome, &evidence, Format::Json, 4096));
+        assert_eq!(value["level"], level, "{outcome:?}");
+    }
+    // Nor a success of which there is more to say.
+    let left = vec![Process { pid: 9, name: b"nginx".to_vec(), parent: 1, state: b'S' }];
+    let daemonised = Evidence { left: Some(left), duration: Duration::from_millis(100), ..ran(b"nginx") };
+    let (value, _) = parsed(&rendered(Outcome::Exited(0), &daemonised, Format::Json, 4096));
+    assert_eq!((&value["level"], &value["cause"]["id"]), (&"info".into(), &"daemonised".into()));
+}
+
 #[test]
 fn stderr_gets_one_line_where_there_is_nothing_to_remark() {
     let evidence = ran(b"/bin/true");

@@ -15,16 +15,14 @@ use crate::evidence::tail::Claim;
 use crate::evidence::user::{CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, User, capability_names};
 use crate::evidence::walk::{Directory, Permissions, Place};
 use crate::signals::Sender;
-use Fit::{Confirmed, Contradicted, Open};
+use Fit::{Consistent, Contradicted};
 
 /// How a claim and what was found go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Fit {
-    /// Nothing was found that speaks for or against it.
+    /// Nothing was found that speaks against it.
     #[default]
-    Open,
-    /// It is as claimed.
-    Confirmed,
+    Consistent,
     /// It is otherwise, now at least.
     Contradicted,
 }
@@ -172,7 +170,7 @@ impl Bearing {
         let those = if case.evidence.is_init { "of this container" } else { "that can be seen from here" };
         if let Some(holder) = ports.holders.iter().find_map(|holder| holder.process.as_ref()) {
             let holder = process(holder);
-            self.fact(Confirmed, format_args!("right after, {kind} {port} is held by {holder} in this container"));
+            self.fact(Consistent, format_args!("right after, {kind} {port} is held by {holder} in this container"));
             self.next(format_args!("stop {holder}, or give one of the two another port"));
         } else if !ports.holders.is_empty() {
             let nobody = match ports.looked_at {
@@ -183,7 +181,7 @@ impl Bearing {
                 }
             };
             self.fact(
-                Confirmed,
+                Consistent,
                 format_args!("right after, {kind} {port} is still in use in this network namespace, and {nobody}"),
             );
             if case.evidence.is_init && ports.looked_at.is_some() {
@@ -214,7 +212,10 @@ impl Bearing {
             && !ports.is_empty()
         {
             let list = wording::list(ports.iter().map(u16::to_string));
-            self.fact(Open, format_args!("right after, these TCP ports are taken in this network namespace: {list}"));
+            self.fact(
+                Consistent,
+                format_args!("right after, these TCP ports are taken in this network namespace: {list}"),
+            );
         }
         self.not_known("which port it wanted: its line names none");
     }
@@ -223,17 +224,17 @@ impl Bearing {
         let path = Name(&look.path);
         match (look.file(), bound) {
             (None, _) => self.fact(Contradicted, format_args!("right after, {path} does not exist")),
-            (_, None) => self.fact(Open, format_args!("{path} exists")),
+            (_, None) => self.fact(Consistent, format_args!("{path} exists")),
             (_, Some(Bound { bound: true, process: Some(holder) })) => {
-                self.fact(Confirmed, format_args!("right after, {} has the socket {path}", process(holder)))
+                self.fact(Consistent, format_args!("right after, {} has the socket {path}", process(holder)))
             }
             (_, Some(Bound { bound: true, .. })) => self.fact(
-                Confirmed,
+                Consistent,
                 format_args!("right after, a socket is bound to {path}, whose it is was not to be seen"),
             ),
             (_, Some(_)) => {
                 self.fact(
-                    Confirmed,
+                    Consistent,
                     format_args!("{path} is there, and no socket is bound to it: an earlier run left it"),
                 );
                 self.next(format_args!(
@@ -255,7 +256,7 @@ impl Bearing {
         match user.lacks(&[CAP_NET_BIND_SERVICE]) {
             Some(true) => {
                 self.fact(
-                    Confirmed,
+                    Consistent,
                     format_args!(
                         "ports below {first} take CAP_NET_BIND_SERVICE, and it ran as {} without that",
                         Ids(user)
@@ -280,14 +281,14 @@ impl Bearing {
         match peer.own {
             None if peer.is_known => {}
             None => {
-                self.fact(Open, format_args!("{shown} is not in /etc/hosts, a name server gave its address"));
+                self.fact(Consistent, format_args!("{shown} is not in /etc/hosts, a name server gave its address"));
                 self.not_known(WHY);
                 // In which namespace its Service is, the name need not say.
                 let service = Name(host.split(|byte| *byte == b'.').next().unwrap_or_default());
                 self.next(format_args!("kubectl get endpointslices -A -l kubernetes.io/service-name={service} (is one ready?), elsewhere check that the server runs. If it only comes up later, retry in the program instead of exiting"));
             }
             Some(false) => {
-                self.fact(Open, format_args!("{shown} is no address of this container or pod{from_hosts}"));
+                self.fact(Consistent, format_args!("{shown} is no address of this container or pod{from_hosts}"));
                 self.not_known(WHY);
                 self.next(format_args!("check that the server is up and listens on more than its own 127.0.0.1 (behind a Service: kubectl get endpointslices, is one ready?). If it only comes up later, retry in the program instead of exiting"));
             }
@@ -305,9 +306,8 @@ impl Bearing {
                     None => String::new(),
                 };
                 let late = listens.is_some_and(|(_, ports)| !ports.holders.is_empty());
-                let fit = if late || there.is_empty() { Open } else { Confirmed };
                 self.fact(
-                    fit,
+                    Consistent,
                     format_args!("{shown} is this container (in a pod, all of it) itself{from_hosts}{there}"),
                 );
                 self.next(if late {
@@ -323,7 +323,7 @@ impl Bearing {
         let shown = Name(host.unwrap_or(b"the name"));
         if resolver.only_loopback == Some(true) {
             self.fact(
-                Confirmed,
+                Consistent,
                 format_args!("there is no network device but the loopback, so no name server can be reached"),
             );
             return self.next(format_args!("give the container a network (docker run without --network none)"));
@@ -335,9 +335,9 @@ impl Bearing {
             );
         }
         match resolver.servers.as_slice() {
-            _ if !resolver.readable => self.fact(Open, format_args!("/etc/resolv.conf cannot be read")),
-            [] => self.fact(Open, format_args!("/etc/resolv.conf names no server, so 127.0.0.1 is asked")),
-            servers => self.fact(Open, format_args!("/etc/resolv.conf names {}", Names(servers))),
+            _ if !resolver.readable => self.fact(Consistent, format_args!("/etc/resolv.conf cannot be read")),
+            [] => self.fact(Consistent, format_args!("/etc/resolv.conf names no server, so 127.0.0.1 is asked")),
+            servers => self.fact(Consistent, format_args!("/etc/resolv.conf names {}", Names(servers))),
         }
         if resolver.in_hosts == Some(false) {
             self.also(format_args!("/etc/hosts has no {shown}"));
@@ -397,12 +397,10 @@ impl Bearing {
 
     fn no_space(&mut self, named: bool, systems: &[FileSystem]) {
         // So little that the next write may have been too much.
-        let is_short = |system: &&FileSystem| {
-            system.is_full() || (system.size > 0 && system.free < (system.size / 64).min(64 << 20))
-        };
+        let is_short = |system: &&FileSystem| system.is_full() || system.free < (system.size / 64).min(64 << 20);
         let candidates = candidates(named, systems);
         if let Some(system) = candidates.iter().find(is_short) {
-            self.room(Confirmed, "right after, ", system);
+            self.room(Consistent, "right after, ", system);
             match system.mount.as_ref().map_or(&b"/"[..], |mount| &mount.mount_point) {
                 b"/dev/shm" => self.next(format_args!("{}", registry::SHM_FULL.next)),
                 b"/" => self.next(format_args!("this is the image's own file system, hence the node's disk: delete what piles up (logs, caches, core dumps), write to a volume, and look at the node's disk")),
@@ -424,12 +422,12 @@ impl Bearing {
         let candidates = candidates(named, systems);
         match candidates.iter().find(|system| system.read_only) {
             Some(system) if system.mount.as_ref().is_some_and(|mount| mount.mount_point == b"/") => {
-                self.fact(Confirmed, format_args!("the container's root file system is read-only"));
+                self.fact(Consistent, format_args!("the container's root file system is read-only"));
                 let directory = Name(if named { &system.path } else { b"the directory" });
                 self.next(format_args!("mount a volume where it has to write (an emptyDir or docker run --tmpfs at {directory}), or take readOnlyRootFilesystem (docker run --read-only) away"));
             }
             Some(system) => {
-                self.fact(Confirmed, format_args!("{} is mounted read-only", At(system)));
+                self.fact(Consistent, format_args!("{} is mounted read-only", At(system)));
                 self.next(format_args!("mount it writable (readOnly: false, no :ro), or let the program write elsewhere. A ConfigMap or Secret is always read-only"));
             }
             None => {
@@ -449,14 +447,14 @@ impl Bearing {
         let executable = is_directory || permissions.mode & 0o111 != 0;
         let to_execute = case.signature.as_ref().is_some_and(|line| line.cause.id == NOT_EXECUTABLE.id);
         if to_execute && is_file && is_directory {
-            self.fact(Confirmed, format_args!("{path} is a directory"));
+            self.fact(Consistent, format_args!("{path} is a directory"));
             return self.next(format_args!("give the path of the program in it"));
         }
         if to_execute && is_file && !executable {
-            self.fact(Confirmed, format_args!("{path} is {}, so nobody may execute it", permissions));
+            self.fact(Consistent, format_args!("{path} is {}, so nobody may execute it", permissions));
             return self.next(format_args!("make it executable (chmod +x, COPY --chmod=755, git update-index --chmod=+x), or give it to its interpreter (sh {path})"));
         }
-        let Some(user) = user else { return self.fact(Open, format_args!("{path} is {}", permissions)) };
+        let Some(user) = user else { return self.fact(Consistent, format_args!("{path} is {}", permissions)) };
         let refuses = |permissions: &Permissions, right: u32| {
             // What is asked for is x.
             let mode = permissions.mode >> right.trailing_zeros();
@@ -495,7 +493,7 @@ impl Bearing {
             });
         }
         if may_not.is_empty() {
-            let fit = if executable { Contradicted } else { Open };
+            let fit = if executable { Contradicted } else { Consistent };
             self.fact(
                 fit,
                 format_args!("{path} is {owner}, it ran as {who}, and no mode on the way denies it to read or write"),
@@ -506,9 +504,11 @@ impl Bearing {
             Some(mount) => format!("on the volume at {}{}", Name(&mount.mount_point), Kind(Some(mount))),
             None => "on the image's own file system".to_owned(),
         };
-        let fit = if step.has_acl || overrides.is_none() { Open } else { Confirmed };
         let without = if overrides == Some(true) { " without CAP_DAC_OVERRIDE" } else { "" };
-        self.fact(fit, format_args!("{path} is {owner}, {on}, it ran as {who}{without}, so it may not {may_not}"));
+        self.fact(
+            Consistent,
+            format_args!("{path} is {owner}, {on}, it ran as {who}{without}, so it may not {may_not}"),
+        );
         if step.has_acl {
             self.also(format_args!("it has an access control list (getfacl)"));
         }
@@ -527,23 +527,23 @@ impl Bearing {
             return self.not_known("whether it came later, or something that it leads to was missing");
         };
         if look.path.ends_with(b"\r") {
-            self.fact(Confirmed, format_args!("the name ends with a carriage return"));
+            self.fact(Consistent, format_args!("the name ends with a carriage return"));
             return self.next(format_args!("the file that names it has Windows line ends: sed -i 's/\\r$//' FILE. To keep it so: \"*.sh text eol=lf\" in .gitattributes"));
         }
         match &obstacle.place {
             Some(Place::Missing(missing, directory)) => {
                 match &obstacle.link {
                     Some((link, target)) => self.fact(
-                        Confirmed,
+                        Consistent,
                         format_args!("{} is a link to {}, which does not exist", Name(link), Name(target)),
                     ),
-                    None => self.fact(Confirmed, format_args!("{} does not exist", Name(missing))),
+                    None => self.fact(Consistent, format_args!("{} does not exist", Name(missing))),
                 }
                 self.directory(missing == &look.path, directory);
             }
-            Some(Place::File(file)) => self.fact(Confirmed, format_args!("{} is a file and no directory", Name(file))),
+            Some(Place::File(file)) => self.fact(Consistent, format_args!("{} is a file and no directory", Name(file))),
             Some(Place::Closed(closed, _)) => {
-                self.fact(Open, format_args!("{} may not be searched by rinit either", Name(closed)))
+                self.fact(Consistent, format_args!("{} may not be searched by rinit either", Name(closed)))
             }
             None => {}
         }
@@ -574,7 +574,7 @@ impl Bearing {
     /// What rinit would have said, had it been told to start it.
     fn command(&mut self, given: &[u8], inspection: &Inspection) {
         if let Some((name, reason)) = why_not(given, inspection) {
-            self.fact(Confirmed, format_args!("{name} cannot be started: {}", reason.verdict));
+            self.fact(Consistent, format_args!("{name} cannot be started: {}", reason.verdict));
             self.facts.extend(reason.evidence);
             self.not_known = reason.not_known;
             self.next = Some(reason.next);
@@ -587,7 +587,7 @@ impl Bearing {
     fn no_variable(&mut self, case: &Case<'_>, variable: &[u8], found: &Variable) {
         let (program, shown) = (case.program(), Name(variable));
         if let Some(empty) = found.empty {
-            let (fit, how) = if empty { (Confirmed, "but empty") } else { (Contradicted, "and not empty") };
+            let (fit, how) = if empty { (Consistent, "but empty") } else { (Contradicted, "and not empty") };
             self.fact(fit, format_args!("{program} was started with {shown} set, {how}"));
             return if empty {
                 self.next(format_args!("give {shown} a value: where a manifest, a Compose file or a script fills it from a variable that is not set, it stays empty"));
@@ -598,7 +598,7 @@ impl Bearing {
         let close = if found.near.is_empty() { "" } else { ", close: " };
         let count = wording::count(found.count, "variable", "variables");
         self.fact(
-            Confirmed,
+            Consistent,
             format_args!(
                 "{program} was started without {shown}{close}{} ({count}, only names compared)",
                 Names(&found.near)
@@ -617,7 +617,7 @@ impl Bearing {
             self.next(format_args!("see what the loader finds (ldd FILE). A directory outside of its list takes ldconfig or LD_LIBRARY_PATH, and a library for glibc does not serve musl"));
         } else if found.directories > 0 {
             let directories = wording::count(found.directories, "library directory", "library directories");
-            self.fact(Confirmed, format_args!("{} is in none of {directories}", Name(library)));
+            self.fact(Consistent, format_args!("{} is in none of {directories}", Name(library)));
             if !found.versions.is_empty() {
                 self.also(format_args!("other versions are there: {}", Names(&found.versions)));
                 self.next(format_args!("build the program in the image that it runs in, or install the version that it was built for: another one is no replacement"));
@@ -630,10 +630,10 @@ impl Bearing {
         let uid = user.uid;
         if listed {
             // It may have looked for another one.
-            self.fact(Open, format_args!("/etc/passwd has an entry for uid {uid}, which it ran as"));
+            self.fact(Consistent, format_args!("/etc/passwd has an entry for uid {uid}, which it ran as"));
             self.not_known("which user it looked for");
         } else {
-            self.fact(Confirmed, format_args!("/etc/passwd has no entry for uid {uid}, which it ran as"));
+            self.fact(Consistent, format_args!("/etc/passwd has no entry for uid {uid}, which it ran as"));
         }
     }
 
@@ -641,16 +641,16 @@ impl Bearing {
         let (path, pid) = (Name(&file.path), file.pid.unwrap_or_default());
         match &file.process {
             _ if file.is_own => {
-                self.fact(Confirmed, format_args!("{path} names pid {pid}, which is rinit itself here"))
+                self.fact(Consistent, format_args!("{path} names pid {pid}, which is rinit itself here"))
             }
-            _ if file.pid.is_none() => self.fact(Confirmed, format_args!("{path} names no process")),
+            _ if file.pid.is_none() => self.fact(Consistent, format_args!("{path} names no process")),
             _ if file.pid == case.evidence.pid => {
-                self.fact(Confirmed, format_args!("{path} names pid {pid}, which was the program itself this time"))
+                self.fact(Consistent, format_args!("{path} names pid {pid}, which was the program itself this time"))
             }
-            None => self.fact(Confirmed, format_args!("{path} names pid {pid}, and no such process runs")),
+            None => self.fact(Consistent, format_args!("{path} names pid {pid}, and no such process runs")),
             Some(other) => {
                 let other = wording::process(other.pid, Some(&other.name));
-                self.fact(Open, format_args!("{path} names {other}, which runs"));
+                self.fact(Consistent, format_args!("{path} names {other}, which runs"));
                 return self.not_known("whether that is the earlier run, or another process that got its number");
             }
         }
@@ -661,7 +661,7 @@ impl Bearing {
         if let Some(Limit { soft, hard }) = case.evidence.limits.and_then(|limits| limits.open_files) {
             let (soft, hard) = (Bounds(soft), Bounds(hard));
             self.fact(
-                Open,
+                Consistent,
                 format_args!("its limit on open files was {soft} (ulimit -n), which it could raise to {hard}"),
             );
         }
@@ -674,7 +674,7 @@ impl Bearing {
             Some(set) => capability_names(set),
             None => return,
         };
-        self.fact(Open, format_args!("it ran as {} with {capabilities}", Ids(user)));
+        self.fact(Consistent, format_args!("it ran as {} with {capabilities}", Ids(user)));
         if zombie.seccomp == Some(2) {
             self.also(format_args!("a seccomp filter was installed"));
         }
@@ -690,12 +690,12 @@ impl Bearing {
         match case.evidence.limits.and_then(|limits| limits.address_space) {
             Some(Limit { soft: Some(bytes), .. }) => {
                 let limit = wording::kib(bytes / 1024);
-                self.fact(Confirmed, format_args!("its limit on address space was {limit} (ulimit -v)"));
+                self.fact(Consistent, format_args!("its limit on address space was {limit} (ulimit -v)"));
                 self.next(format_args!(
                     "raise the limit on address space (ulimit -v), which counts what is reserved, used or not"
                 ));
             }
-            Some(_) => self.fact(Open, format_args!("its address space was not limited (ulimit -v)")),
+            Some(_) => self.fact(Consistent, format_args!("its address space was not limited (ulimit -v)")),
             None => {}
         }
     }
@@ -706,10 +706,11 @@ impl Bearing {
         let own = case.evidence.limits.and_then(|limits| limits.processes?.soft);
         match strain.refused_forks {
             Some(refused @ 1..) => {
-                return self.fact(Confirmed, format_args!("pids.events counts {refused} refused, pids.max is {limit}"));
+                return self
+                    .fact(Consistent, format_args!("pids.events counts {refused} refused, pids.max is {limit}"));
             }
             Some(0) => {
-                let fit = if own.is_some() { Open } else { Contradicted };
+                let fit = if own.is_some() { Consistent } else { Contradicted };
                 self.fact(
                     fit,
                     format_args!("the container's own limit refused none (pids.events 0, pids.max {limit})"),
@@ -738,9 +739,9 @@ impl Bearing {
                 format_args!("the container's limit is below the runtime's own of {cap} ({usage})"),
             );
         } else if memory.oom_kills() == Some(0) {
-            self.fact(Confirmed, format_args!("the container's memory limit was not what stopped it ({usage})"));
+            self.fact(Consistent, format_args!("the container's memory limit was not what stopped it ({usage})"));
         } else {
-            self.fact(Open, format_args!("{usage}"));
+            self.fact(Consistent, format_args!("{usage}"));
         }
     }
 }

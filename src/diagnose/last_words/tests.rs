@@ -1,8 +1,11 @@
 //! Every claim against everything that can be found of it.
 
+use super::super::not_started::tests::looked;
+use super::super::tests::memory::{events, v2};
 use super::super::tests::{died, ran};
 use super::*;
 use crate::diagnose::registry;
+use crate::evidence::cgroup::values::Events;
 use crate::evidence::checks::{
     Bound, Checked, FileSystem, Holder, Library, Look, Peer, PidFile, PortUse, Resolver, Step, Variable,
 };
@@ -255,7 +258,9 @@ fn peers() {
     );
     let late = PortUse { holders: vec![holder("127.0.0.1", sender(9, "postgres"))], ..none.clone() };
     said(claim("127.0.0.1"), of(own(late)), Certain, "by now postgres (pid 9) listens", "came up later");
-    said(claim("127.0.0.1"), of(own(PortUse::default())), Certain, "127.0.0.1 is this container", "localhost is never");
+    let unseen = of(own(PortUse::default()));
+    let diagnosis = said(claim("127.0.0.1"), unseen, Certain, "127.0.0.1 is this container", "localhost is never");
+    assert!(!diagnosis.evidence.join("").contains("listens"), "not every process was looked at: {diagnosis:#?}");
     let named = Peer { from_hosts: true, own: Some(true), ..known.clone() };
     said(
         claim("localhost"),
@@ -290,6 +295,8 @@ fn resolvers() {
     let diagnosis =
         said(claim("db", false), of(usual.clone()), Certain, "/etc/resolv.conf names 10.96.0.10", "db.NAMESPACE");
     assert!(diagnosis.evidence.contains(&"searched in prod.svc.cluster.local".to_owned()));
+    let diagnosis = said(claim("db.example.com", false), of(usual.clone()), Certain, "/etc/hosts has no", "");
+    assert!(!diagnosis.evidence.join("").contains("searched"), "a whole name is not completed: {diagnosis:#?}");
     said(claim("db", true), of(usual.clone()), Certain, "no server gave a usable answer (EAI_AGAIN)", "port 53");
     said(claim("http://db", false), of(usual.clone()), Certain, "/etc/hosts has no http://db", "no host name has");
     said(claim("db", false), of(Resolver { in_hosts: Some(true), ..usual.clone() }), Likely, "/etc/hosts has db", "");
@@ -337,6 +344,12 @@ fn space() {
     );
     assert!(!diagnosis.evidence.join("").contains("/data"), "the file system of the path alone counts");
     said(claim(None), of(&[roomy]), Likely, "right after, / (overlay)", "");
+    said(claim(None), of(&[system("/run", "tmpfs", 0, 0)]), Likely, "/run (tmpfs) has no limit of its own", "df -i");
+    // Short of a 64th, of 64 MiB at most.
+    for (size, enough) in [(640 << 20, 10 << 20), (64 << 30, 64 << 20)] {
+        said(claim(None), of(&[system("/data", "ext4", size, enough)]), Likely, "/data (ext4) has", "df -i");
+        said(claim(None), of(&[system("/data", "ext4", size, enough - 1)]), Certain, "/data (ext4) has", "du -x /data");
+    }
     said(claim(None), of(&[]), Certain, "", "");
 }
 
@@ -418,12 +431,15 @@ fn denied() {
     for (steps, missing, may_not) in [
         (file(0o600, 0), false, "read or write it"),
         (file(0o644, 0), false, "write to it"),
+        (file(0o622, 0), false, "read it"),
         (file(0o100, 1000), false, "read or write it"),
         (file(0o766, 0), false, "execute it"),
         (vec![root.clone(), dir.clone()], true, "create files in it"),
         (vec![root.clone(), step("/d", 0o40700, 0)], true, "search it"),
         (vec![root.clone(), step("/d", 0o40700, 0), step("/d/f", 0o100_777, 0)], false, "search it"),
         (vec![root.clone(), step("/d", 0o40755, 0), step("/d/f", 0o40755, 0)], false, "create files in it"),
+        (vec![root.clone(), step("/d", 0o40755, 0), step("/d/f", 0o40700, 0)], false, "read it"),
+        (vec![root.clone(), step("/d", 0o40755, 0), step("/d/f", 0o40766, 0)], false, "search it"),
     ] {
         let diagnosis =
             said(claim(), of(steps, missing), Certain, &format!("{who}{may_not}"), "COPY --chown=1000:1000");
@@ -586,7 +602,59 @@ fn limits() {
     let zombie = seen.zombie.as_mut().unwrap();
     (zombie.seccomp, zombie.no_new_privs) = (Some(2), Some(true));
     assert_eq!(say(Claim::NotPermitted, &seen), fact("it ran as uid 1000 gid 1000 with no capability"));
+    let why = |seen: &Evidence| {
+        let said = diagnosed(words(Some(Claim::NotPermitted)), seen, Outcome::Exited(1)).evidence.join("; ");
+        (said.contains("a seccomp filter was installed"), said.contains("NoNewPrivs"))
+    };
+    assert_eq!(why(&seen), (true, true));
+    let zombie = seen.zombie.as_mut().unwrap();
+    (zombie.seccomp, zombie.no_new_privs) = (Some(0), Some(false));
+    assert_eq!(why(&seen), (false, false));
     assert_eq!(say(Claim::HeapLimit { bytes: None }, &seen).1, "");
+}
+
+/// The runtime's own limit was met, or the container's is lower: then that one would have been.
+#[test]
+fn heap_limits() {
+    let of = |mib: Option<u64>| Claim::HeapLimit { bytes: mib.map(|mib| mib << 20) };
+    let with = |after: Events| Evidence { memory: Some(Box::new(v2(after))), ..evidence(None) };
+    let say = |mib, after| {
+        let diagnosis = diagnosed(words(Some(of(mib))), &with(after), Outcome::Exited(1));
+        (diagnosis.confidence, diagnosis.evidence.into_iter().find(|fact| fact.starts_with("checked")).unwrap())
+    };
+    let (none, one) = (events(0, 0, 0), events(1, 1, 1));
+    let met = "checked: the container's memory limit was not what stopped it (peak 512 of 512 MiB)";
+    for cap in [None, Some(256), Some(512)] {
+        assert_eq!(say(cap, none), (Certain, met.to_owned()), "{cap:?}");
+    }
+    let below = "checked, and it does not bear this out: the container's limit is below the runtime's own of 1024 MiB \
+                 (peak 512 of 512 MiB)";
+    assert_eq!(say(Some(1024), none), (Likely, below.to_owned()));
+    assert_eq!(say(None, one), (Certain, "checked: peak 512 of 512 MiB".to_owned()));
+}
+
+/// What a script could not start is looked at as if rinit had been told to start it.
+#[test]
+fn commands() {
+    let of = |name: &[u8], found: Result<u32, i32>, missing| {
+        let path = str::from_utf8(name).unwrap();
+        let inspection = looked(name, 1000, &[(path, found, missing)]).inspection.unwrap();
+        Some(Checked::Command(Box::new(inspection)))
+    };
+    let path = || Some(b"/app/run".to_vec());
+    let missing = of(b"/app/run", Err(libc::ENOENT), Some("/app/run"));
+    said(
+        Claim::Missing { path: path() },
+        missing,
+        Certain,
+        "checked: /app/run cannot be started: no such file",
+        "COPY",
+    );
+    let closed = of(b"/app/run", Ok(0o100_644), None);
+    let claim = Claim::NotExecutable { path: path() };
+    said(claim.clone(), closed, Certain, "/app/run cannot be started: permission denied, it is not", "chmod");
+    let fine = of(b"/app/run", Ok(0o100_755), None);
+    said(claim, fine, Likely, "/app/run is there, and nothing was seen that keeps it from starting", "");
 }
 
 #[test]

@@ -125,8 +125,7 @@ fn address(text: &[u8]) -> (Option<Vec<u8>>, Option<u16>) {
             || before.ends_with(b".py")
             || before.ends_with(b".rb")
             || before.ends_with(b".go");
-        if digits > 0
-            && ends
+        if ends
             && !file
             && is_host(host)
             && let Some(port) = as_port(behind)
@@ -140,13 +139,16 @@ fn address(text: &[u8]) -> (Option<Vec<u8>>, Option<u16>) {
     }
 }
 
-/// Whether a port may stand behind it: a name, an address, nothing (Go's `:80`), `*`. Digits alone are a time of day.
+/// Whether a port may stand behind it: a name, an address, nothing (Go's `:80`), `*`. Digits alone are a time of day, and a
+/// name with a colon is a file with a line.
 #[inline(never)]
 fn is_host(text: &[u8]) -> bool {
-    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:*".contains(byte);
-    let digit = |byte: &u8| byte.is_ascii_digit() || *byte == b':';
-    let short = text.is_empty() || text.starts_with(b":") || text.windows(2).any(|two| two == b"::");
-    text.iter().all(known) && (short || !text.iter().all(digit))
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_*".contains(byte);
+    let of_address = |byte: &u8| byte.is_ascii_hexdigit() || b".:".contains(byte);
+    match text.iter().filter(|byte| **byte == b':').count() {
+        0 => text.iter().all(of_name) && (text.is_empty() || !text.iter().all(u8::is_ascii_digit)),
+        colons => text.iter().all(of_address) && (colons == 7 || text.windows(2).any(|two| two == b"::")),
+    }
 }
 
 /// The name that was not resolved.
@@ -195,27 +197,15 @@ fn path(text: &[u8], at: usize) -> Option<Vec<u8>> {
         .or_else(|| bare(before, true, false))
 }
 
-/// What stands in quotation marks and looks like a path; the last one, or the first.
+/// What stands between two quotation marks and looks like a path; the last one, or the first.
 #[inline(never)]
 fn quoted(text: &[u8], last: bool) -> Option<Vec<u8>> {
-    let mut found = None;
-    let mut rest = text;
-    while let Some(open) = rest.iter().position(|byte| matches!(byte, b'"' | b'\'' | b'`')) {
-        let mark = if rest.get(open) == Some(&b'"') { b'"' } else { b'\'' };
-        let Some(inner) = rest.get(open + 1..) else { break };
-        let Some(close) = inner.iter().position(|byte| *byte == mark) else { break };
-        // An apostrophe opens nothing: can't.
-        let apostrophe = open.checked_sub(1).and_then(|at| rest.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-        let name = inner.get(..close).filter(|name| !apostrophe && looks_like_path(name) && !name.contains(&b' '));
-        if let Some(name) = name {
-            found = Some(name.to_vec());
-            if !last {
-                break;
-            }
-        }
-        rest = inner.get(if apostrophe { 0 } else { close + 1 }..).unwrap_or_default();
-    }
-    found
+    let mut pieces = text.split(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+    // Neither what comes before the first mark nor what follows the last.
+    _ = (pieces.next(), pieces.next_back());
+    let mut fitting = pieces.filter(|piece| looks_like_path(piece) && !piece.contains(&b' '));
+    let piece = if last { fitting.next_back() } else { fitting.next() };
+    piece.map(<[u8]>::to_vec)
 }
 
 /// A word that looks like a path.
@@ -238,7 +228,7 @@ fn looks_like_path(word: &[u8]) -> bool {
     letters
         && !word.windows(3).any(|three| three == b"://")
         && !word.iter().any(u8::is_ascii_control)
-        && (word.contains(&b'/') && word.len() > 1 || dotted && !word.contains(&b':'))
+        && (word.contains(&b'/') || dotted && !word.contains(&b':'))
 }
 
 /// `DATABASE_URL`: capitals, of which a log has others. A name without `_` counts only where it is said to be a variable, or

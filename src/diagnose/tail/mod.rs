@@ -122,8 +122,8 @@ pub fn recognize(tail: &Tail, outcome: &Outcome, names: &[&[u8]]) -> Option<Sign
     let lines: Vec<Vec<u8>> = tail.lines.iter().skip(before).map(|line| plain(&line.text)).collect();
     let mut found = Vec::new();
     let mut at = 0;
-    while at < lines.len() {
-        let one = traced(&lines, at, end, names).or_else(|| spoken(&lines, at, end));
+    while let Some(text) = lines.get(at) {
+        let one = traced(&lines, at, end, names).or_else(|| spoken(&lines, at, text, end));
         at = one.as_ref().map_or(at, |one| one.end) + 1;
         found.extend(one);
     }
@@ -131,7 +131,6 @@ pub fn recognize(tail: &Tail, outcome: &Outcome, names: &[&[u8]]) -> Option<Sign
     let known = |list: &[&str]| names.iter().any(|name| list.iter().any(|known| name.starts_with(known.as_bytes())));
     let shell = names.iter().any(|name| programs::is_runner(name));
     let own = match found.weight {
-        Weight::Only => true,
         Weight::Shell => shell,
         Weight::Command => shell || known(STARTERS),
         Weight::Server => known(SERVERS),
@@ -153,9 +152,9 @@ fn choose(mut found: Vec<Found>, end: End, lines: &[Vec<u8>]) -> Option<Found> {
         return found.pop();
     }
     let vouched = found.iter().rposition(|one| one.weight == Weight::Wrapper && one.fits);
-    for (index, one) in found.iter_mut().enumerate() {
+    for one in found.iter_mut().take(vouched.unwrap_or(0)) {
         // What ran it says with the right status that it failed.
-        one.fits |= vouched.is_some_and(|at| index < at) && one.weight.said();
+        one.fits |= one.weight.said();
     }
     // From each line on, how many say something of their own.
     let mut after = vec![0; lines.len() + 1];
@@ -209,9 +208,9 @@ impl End {
     /// Whether it is one of `ends`; a shell passes a signal on as 128 and its number. Where there are none, any failure
     /// that no signal raised.
     fn is_of(self, ends: &[i16]) -> bool {
-        let passed_on = |signal: i16| signal < 0 && self.0 == 128 - signal;
+        let passed_on = |signal: i16| signal.is_negative() && self.0 == 128 - signal;
         match ends {
-            [] => self.0 > 0,
+            [] => self.0.is_positive(),
             ends => ends.iter().any(|end| *end == self.0 || passed_on(*end)),
         }
     }
@@ -277,8 +276,7 @@ fn quoted(lines: &[Vec<u8>], at: usize) -> Option<Vec<u8>> {
 }
 
 /// What a single line says.
-fn spoken(lines: &[Vec<u8>], at: usize, end: End) -> Option<Found> {
-    let text = lines.get(at)?;
+fn spoken(lines: &[Vec<u8>], at: usize, text: &[u8], end: End) -> Option<Found> {
     if text.is_empty() {
         return None;
     }

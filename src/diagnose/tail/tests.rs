@@ -532,6 +532,228 @@ fn what_lies_far_back_or_only_warns() {
     }
 }
 
+/// A table's text and what is found there, by exit code or signal.
+fn found(name: &str, end: i16, text: &str) -> String {
+    show(recognize(&tail(text.as_bytes(), false), &ended(end), &[name.as_bytes()]).as_ref())
+}
+
+/// Ports, hosts, paths and variables as messages name them, and what only looks like one.
+#[test]
+fn what_a_line_names() {
+    for (text, expected) in [
+        // A port has a host before it, and nothing glued to it.
+        ("ERROR dial tcp 10.0.0.1:0: connect: connection refused", "refused: - -"),
+        ("ERROR dial tcp :5432: connect: connection refused", "refused: - 5432"),
+        ("ERROR redis://redis:6379/0: connection refused", "refused: redis 6379"),
+        ("ERROR cannot connect to redis:6379. connection refused", "refused: redis 6379"),
+        ("ERROR probe of postgres:16.2: connection refused", "refused: - -"),
+        ("ERROR pulling sha256:4fd1: connection refused", "refused: - -"),
+        ("ERROR server.py:12: connection refused", "refused: - -"),
+        ("ERROR worker[3]:12 connection refused", "refused: - -"),
+        ("ERROR client.js:8: connection refused", "refused: - -"),
+        ("ERROR client.ts:8:15 connection refused", "refused: - -"),
+        ("ERROR [2001:db8::7]:5432: connection refused", "refused: 2001:db8::7 5432"),
+        ("ERROR [fd00:10:244:1:2:3:4:5]:5432: connection refused", "refused: fd00:10:244:1:2:3:4:5 5432"),
+        // What stands behind the word is no name.
+        ("ERROR DNS lookup failed: Name or service not known", "name: - false"),
+        ("ERROR failed to lookup address information: Name or service not known", "name: - false"),
+        // A path may hold what elsewhere stands between words; of several it is the last before the reason, or the first
+        // behind it.
+        ("ERROR open \"/app/pages/[slug].js\": no such file or directory", "missing: /app/pages/[slug].js"),
+        ("ERROR can't read '/srv/[old]/run.conf': no such file or directory", "missing: /srv/[old]/run.conf"),
+        ("ERROR cannot stat `/srv/[a]/x': No such file or directory", "missing: /srv/[a]/x"),
+        ("ERROR rename '/a/[b]/old' -> '/a/[b]/new': no such file or directory", "missing: /a/[b]/new"),
+        ("ERROR No such file or directory: '/a/[b]/old' -> '/a/[b]/new'", "missing: /a/[b]/old"),
+        ("ERROR open 'a b' and '/c/[d]/e': no such file or directory", "missing: /c/[d]/e"),
+        ("ERROR cannot stat /etc/app/config as app.service: No such file or directory", "missing: /etc/app/config"),
+        ("ERROR step 3/12: no such file or directory", "missing: -"),
+        ("ERROR GET http://files/a.txt: no such file or directory", "missing: -"),
+        // Capitals are a variable where they are said to be one.
+        ("2026-11-22 ERROR environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR ECONNRESET environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR ERR_NO_CONFIG environment variable TOKEN is not set", "variable: TOKEN"),
+        ("ERROR EDGE is not set", "variable: EDGE"),
+        ("ERROR EMAIL_HOST is not set", "variable: EMAIL_HOST"),
+        ("ERROR ID is not set", "nothing"),
+    ] {
+        let signature = recognize(&tail(text.as_bytes(), false), &Outcome::Exited(1), &[b"app"]);
+        let claim =
+            signature.and_then(|signature| signature.claim).map_or("nothing".to_owned(), |claim| claimed(&claim));
+        assert_eq!(claim, expected, "{text}");
+    }
+}
+
+const PANIC: &str = "panic: no database\n\ngoroutine 1 [running]:\nmain.main()\n\t/app/main.go:8 +0x25";
+const RAISED: &str =
+    "Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in <module>\nAppError: no database";
+const REFUSED: &str = "ERROR redis:6379: connection refused";
+
+/// Of several lines that may be the reason, which one is it, and how sure is that?
+#[test]
+fn what_counts_most() {
+    let lines = |line: &str, count: usize| format!("\n{line}").repeat(count);
+    for (name, end, text, expected) in [
+        // Last words are certain with their own status; with another one only if what ran the program vouches for it.
+        ("app", 2, PANIC.into(), "go-panic (certain) uncaught | panic: no database | at /app/main.go:8 in main.main"),
+        // GOTRACEBACK=crash, panic = "abort".
+        ("app", -6, PANIC.into(), "go-panic (certain) uncaught | panic: no database | at /app/main.go:8 in main.main"),
+        (
+            "app",
+            -6,
+            "thread 'main' panicked at src/main.rs:2:5:\nno database".into(),
+            "rust-panic (certain) uncaught | no database | at src/main.rs:2:5",
+        ),
+        ("app", 1, PANIC.into(), "go-panic (likely) uncaught | panic: no database | at /app/main.go:8 in main.main"),
+        ("python3", 7, RAISED.into(), "uncaught-exception (likely) uncaught | AppError: no database | at /app/a.py:3"),
+        (
+            "gunicorn",
+            3,
+            format!("{RAISED}\nReason: Worker failed to boot."),
+            "uncaught-exception (certain) uncaught | AppError: no database | at /app/a.py:3",
+        ),
+        (
+            "gunicorn",
+            7,
+            format!("{RAISED}\nReason: Worker failed to boot."),
+            "uncaught-exception (likely) uncaught | AppError: no database | at /app/a.py:3",
+        ),
+        ("python3", -11, RAISED.into(), "nothing"),
+        (
+            "app",
+            -6,
+            REFUSED.into(),
+            "connection-refused (likely) | ERROR redis:6379: connection refused | refused: redis 6379",
+        ),
+        // With 128 and the number somebody passes on which signal ended what it ran.
+        ("start", 134, "free(): invalid pointer".into(), "heap-corruption (certain) | free(): invalid pointer"),
+        ("sh", 134, "free(): invalid pointer".into(), "heap-corruption (likely) | free(): invalid pointer"),
+        (
+            "sh",
+            2,
+            "app.py: error: unrecognized arguments: -x".into(),
+            "usage-error (likely) | app.py: error: unrecognized arguments: -x",
+        ),
+        (
+            "python3",
+            2,
+            "app.py: error: unrecognized arguments: -x".into(),
+            "usage-error (certain) | app.py: error: unrecognized arguments: -x",
+        ),
+        // Eight lines may follow, blank ones and those of wrappers uncounted; after more of them the program lived on.
+        (
+            "python3",
+            1,
+            format!("{RAISED}{}", lines("bye", 8)),
+            "uncaught-exception (certain) uncaught | AppError: no database | at /app/a.py:3",
+        ),
+        (
+            "python3",
+            1,
+            format!("{RAISED}{}", lines("bye", 9)),
+            "uncaught-exception (likely) uncaught | AppError: no database | at /app/a.py:3",
+        ),
+        (
+            "python3",
+            1,
+            format!("{RAISED}{}", lines("\nbye", 8)),
+            "uncaught-exception (certain) uncaught | AppError: no database | at /app/a.py:3",
+        ),
+        (
+            "python3",
+            1,
+            format!("{RAISED}{}", lines("npm ERR! code 1", 20)),
+            "uncaught-exception (certain) uncaught | AppError: no database | at /app/a.py:3",
+        ),
+        // What tells more than that it failed; a part's end before a line that says nothing, and that before a wrapper.
+        (
+            "app",
+            1,
+            format!("{REFUSED}\nFATAL giving up"),
+            "connection-refused (likely) | ERROR redis:6379: connection refused | refused: redis 6379",
+        ),
+        (
+            "app",
+            1,
+            "[22-Nov-2026 10:00:00] WARNING: [pool www] child 12 exited on signal 11\nFATAL giving up".into(),
+            "descendant-killed (possible) part | [22-Nov-2026 10:00:00] WARNING: [pool www] child 12 exited on signal 11 | next",
+        ),
+        ("npm", 1, "FATAL giving up\nnpm ERR! code 1".into(), "exit-error (possible) | FATAL giving up"),
+    ] {
+        let found = found(name, end, &text);
+        assert_eq!(found, expected, "{name} {end} {text}");
+    }
+}
+
+/// Where a trace begins and ends, and what only looks like one.
+#[test]
+fn the_bounds_of_a_trace() {
+    let many = |line: &str| format!("\n{line}").repeat(12);
+    let node = "Error: no database\n    at open (/app/a.js:3:9)\n    at main (/app/a.js:9:1)\n";
+    for (name, end, text, expected) in [
+        // Python: Ctrl-C is no fault; the exception before is the origin only where it is said to be; frames alone, or the
+        // last line alone.
+        ("python3", 1, RAISED.replace("AppError: no database", "KeyboardInterrupt"), "nothing"),
+        ("python3", 1, format!("ConnectionRefusedError: [Errno 111] Connection refused\na\nb\nc\nd\n{RAISED}"), "uncaught-exception (certain) uncaught | AppError: no database | at /app/a.py:3"),
+        ("python3", 1, "app.db.AppError: no database".into(), "uncaught-exception (likely) | app.db.AppError: no database"),
+        ("python3", 1, "app.db.AppError: no database\nstarting".into(), "nothing"),
+        ("python3", 1, "Traceback (most recent call last):\n  File \"/app/a.py\", line 3, in <module>\n    open(\"/x\")\nPermissionError: [Errno 13] Permission denied".into(), "permission-denied (certain) uncaught | PermissionError: [Errno 13] Permission denied | at /app/a.py:3 | denied: -"),
+        ("python3", 1, format!("\n\n\n  | ExceptionGroup: several failed (2 sub-exceptions){}", many("    | ValueError: one")), "uncaught-exception (certain) uncaught | | ExceptionGroup: several failed (2 sub-exceptions)"),
+        ("python3", 1, format!("\n\n\n  | ExceptionGroup: several failed (2 sub-exceptions){}{}", many("    | ValueError: one"), "\nbye".repeat(9)), "uncaught-exception (likely) uncaught | | ExceptionGroup: several failed (2 sub-exceptions)"),
+        // Java: without frames, logged by somebody, cut off at its beginning, a message of two lines, two threads.
+        ("java", 1, "Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space".into(), "runtime-heap-limit (certain) uncaught | Exception in thread \"main\" java.lang.OutOfMemoryError: Java heap space | heap: None"),
+        ("java", 1, "10:00:00 ERROR it broke\njava.lang.IllegalStateException: no database\n\tat app.Db.open(Db.java:7)".into(), "uncaught-exception (likely) | java.lang.IllegalStateException: no database | at Db.java:7 in app.Db.open"),
+        ("java", 1, "\tat app.Db.open(Db.java:7)\nCaused by: java.net.ConnectException: Connection refused\n\tat app.Net.dial(Net.java:3)".into(), "connection-refused (likely) | Caused by: java.net.ConnectException: Connection refused | at Net.java:3 in app.Net.dial | refused: - -"),
+        ("java", 1, "Exception in thread \"main\" app.Broken: no database\nafter an Error of the driver\n\tat app.Db.open(Db.java:7)".into(), "uncaught-exception (certain) uncaught | Exception in thread \"main\" app.Broken: no database"),
+        ("java", 1, "Exception in thread \"worker\" app.Broken: no queue\nException in thread \"main\" app.Broken: no database".into(), "uncaught-exception (certain) uncaught | Exception in thread \"main\" app.Broken: no database"),
+        // Node.js: logged before exit(1), after which another line may count more; before version 17; an older failure
+        // far above.
+        ("node", 1, node.into(), "uncaught-exception (likely) | Error: no database | at /app/a.js:3:9 in open"),
+        ("node", 1, format!("{node}{REFUSED}"), "uncaught-exception (likely) | Error: no database | at /app/a.js:3:9 in open"),
+        ("node", 1, format!("{node}{}{REFUSED}", "bye\n".repeat(9)), "connection-refused (likely) | ERROR redis:6379: connection refused | refused: redis 6379"),
+        ("node", 1, format!("Error: no cache\n    at get (/app/c.js:1:2)\n{node}"), "uncaught-exception (likely) | Error: no database | at /app/a.js:3:9 in open"),
+        ("node", 1, format!("/app/a.js:3\n    throw new Error('no database')\n    ^\n\n{node}"), "uncaught-exception (certain) uncaught | Error: no database | at /app/a.js:3:9 in open"),
+        ("node", 1, format!("up\nready\nError: no database{}\n    at main (/app/a.js:9:1){}\nNode.js v20.1.0", many("ok"), many("ok").repeat(6)), "exit-error (possible) | Error: no database"),
+        ("node", 1, "    at new AppError (/app/a.js:3:9)\n    at main (/app/a.js:9:1)\n\nNode.js v20.1.0".into(), "nothing"),
+        // Go: log.Panic is not where it was called.
+        ("app", 2, "panic: no database\n\ngoroutine 1 [running]:\nlog.Panic({0xc000012345?, 0x0?, 0x0?})\n\t/usr/lib/go/log/log.go:432 +0x5a\nmain.main()\n\t/app/main.go:8 +0x25".into(), "go-panic (certain) uncaught | panic: no database | at /app/main.go:8 in main.main"),
+        // Rust: no message, much of a backtrace.
+        ("app", 101, "thread 'main' panicked at src/main.rs:2:5:".into(), "rust-panic (certain) uncaught | thread 'main' panicked at src/main.rs:2:5: | at src/main.rs:2:5"),
+        ("app", 101, format!("thread 'main' panicked at src/main.rs:2:5:\nno database\nstack backtrace:{}", many("   0: rust_begin_unwind")), "rust-panic (certain) uncaught | no database | at src/main.rs:2:5"),
+        // Ruby warns in the same form. PHP, Lua and Haskell with long traces.
+        ("ruby", 1, "app.rb:2:in `load': warning: already initialized constant X".into(), "nothing"),
+        ("php", 255, format!("PHP Fatal error:  Uncaught AppError: no database in /app/a.php:3\nStack trace:{}\n  thrown in /app/a.php on line 3", many("#0 /app/a.php(5): f()")), "uncaught-exception (certain) uncaught | PHP Fatal error:  Uncaught AppError: no database in /app/a.php:3 | at /app/a.php:3"),
+        ("lua", 1, format!("lua: app.lua:2: no database\nstack traceback:{}", many("\t[C]: in ?")), "uncaught-exception (certain) uncaught | lua: app.lua:2: no database | at app.lua:2"),
+        ("lua", 1, "lua: app.lua:2: no database".into(), "nothing"),
+        ("app", 1, format!("app: no database\nCallStack (from HasCallStack):\n  error, called at src/Main.hs:7:11 in main:Main{}", many("  open, called at src/Main.hs:9:1 in main:Main")), "uncaught-exception (certain) uncaught | app: no database | at src/Main.hs:7:11"),
+        // Every parse error of PHP is one of syntax, and its own line is the last that it names.
+        (
+            "php",
+            255,
+            "PHP Parse error:  Unclosed '{' on line 3 in /app/a.php on line 10".into(),
+            "syntax-error (certain) uncaught | PHP Parse error:  Unclosed '{' on line 3 in /app/a.php on line 10 | at /app/a.php:10",
+        ),
+        // Spring's report goes to the end, and its words are no others'.
+        ("java", 1, format!("APPLICATION FAILED TO START\n\nDescription:\n\nThe bean 'db' could not be registered.\n\nAction:\n{}", many("Consider renaming it.")), "configuration-error (certain) uncaught | The bean 'db' could not be registered."),
+        ("java", 1, "app 1.2\nDescription:\n\nThe bean of the day.".into(), "nothing"),
+        // Others than perl say so, too.
+        ("app", 1, "no database at app.pl line 3.".into(), "nothing"),
+        // musl, for a reason that is not known.
+        ("app", 127, "Error loading shared library libfoo.so.1: Operation not supported (needed by /app)".into(), "library-incompatible (certain) | Error loading shared library libfoo.so.1: Operation not supported (needed by /app)"),
+    ] {
+        let found = found(name, end, &text);
+        assert_eq!(found, expected, "{name} {end} {text}");
+    }
+}
+
+/// Of a tail that is longer than what is read, the line is still counted from its first.
+#[test]
+fn the_line_of_a_long_tail() {
+    let mut tail = tail("ok\n".repeat(MOST_LINES + 5).as_bytes(), false);
+    tail.lines.push(Line { text: REFUSED.into(), stdout: true });
+    let found = recognize(&tail, &Outcome::Exited(1), &[b"app"]).unwrap();
+    assert_eq!((found.line, found.stdout), (MOST_LINES + 5, true));
+}
+
 /// What a ring of 64 KiB can hold at worst takes no longer than its bytes ask for.
 #[test]
 #[cfg_attr(miri, ignore = "measures time")]

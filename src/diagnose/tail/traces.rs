@@ -81,15 +81,10 @@ fn place(path: &[u8], line: &[u8], name: Option<&[u8]>) -> Vec<u8> {
 
 /// Python's frames: `  File "x", line 3, in f`, then the line and perhaps markers, then the exception without indent.
 fn python(lines: Lines<'_>, at: usize) -> Option<Trace> {
-    let is_frame = |text: &[u8]| text.starts_with(b"  File \"") && find("\", line %", text).is_some();
-    // Once for each trace: at its first frame.
-    if !is_frame(line(lines, at)) {
+    if !is_frame(line(lines, at)) || has_begun(lines, at) {
         return None;
     }
     let first = at;
-    if (0..first).rev().map(|at| line(lines, at)).find(|text| !text.starts_with(b"    ")).is_some_and(is_frame) {
-        return None;
-    }
     let (mut found, mut deepest, mut binds) = (None, None, false);
     let mut end = first;
     while let Some(text) = lines.get(end).filter(|text| text.starts_with(b" ")) {
@@ -134,6 +129,15 @@ fn python(lines: Lines<'_>, at: usize) -> Option<Trace> {
     })
 }
 
+fn is_frame(text: &[u8]) -> bool {
+    text.starts_with(b"  File \"")
+}
+
+/// Whether a frame stands before this one: what was no trace from there on is none from here, and need not be read again.
+fn has_begun(lines: Lines<'_>, at: usize) -> bool {
+    (0..at).rev().map(|at| line(lines, at)).find(|text| !text.starts_with(b"    ")).is_some_and(is_frame)
+}
+
 /// The last line of a Python exception whose frames were cut off, or that has none.
 fn python_message(lines: Lines<'_>, at: usize) -> Option<Trace> {
     // "Error: " alone is anybody's word.
@@ -168,10 +172,9 @@ fn java(lines: Lines<'_>, at: usize) -> Option<Trace> {
     let starts = header
         || text.starts_with(b"Caused by: ")
         || is_frame(line(lines, at + 1)) && !text.starts_with(b"\t") && occurs("Exception|Error", text);
-    // Not a second time inside of one.
-    let inside = at.checked_sub(1).is_some_and(|before| {
-        is_frame(line(lines, before)) || line(lines, before).starts_with(b"Exception in thread \"")
-    });
+    // Not a second time for a message of several lines.
+    let before = at.checked_sub(1).map(|before| line(lines, before));
+    let inside = before.is_some_and(|before| before.starts_with(b"Exception in thread \""));
     if !starts || inside && !header {
         return None;
     }
@@ -188,7 +191,7 @@ fn java(lines: Lines<'_>, at: usize) -> Option<Trace> {
         return None;
     }
     let foreign = "^\tat java.|^\tat javax.|^\tat jdk.|^\tat sun.|^\tat java.base/|^\tat org.springframework.|^\tat org.apache.|^\t...";
-    let frames = || (quote + 1..=end).chain(at + 1..=quote).map(|at| line(lines, at)).filter(|text| is_frame(text));
+    let frames = || (quote..=end).chain(at..=quote).map(|at| line(lines, at)).filter(|text| is_frame(text));
     let frame = frames().find(|text| !occurs(foreign, text)).or_else(|| frames().next());
     let place = frame.and_then(|text| {
         let name = between(text, "\tat ", "(")?;
@@ -214,10 +217,10 @@ fn node(lines: Lines<'_>, at: usize) -> Option<Trace> {
         return None;
     }
     // Some messages have lines between the error and its frames.
-    let first = (at + 1..at + 8).find(|at| frame(*at));
-    let plain = first.is_some() && !(at + 1..first?).any(|at| occurs("^Emitted|^Node.js v", line(lines, at)));
+    let first = (at..at + 8).find(|at| frame(*at));
+    let plain = first.is_some() && !(at..first?).any(|at| occurs("^Emitted|^Node.js v", line(lines, at)));
     let last = (at..lines.len().min(at + 80)).find(|at| occurs("^Node.js v%", line(lines, *at)));
-    if !thrown && !(begins && (plain || last.is_some())) || at > 0 && frame(at - 1) {
+    if !thrown && !(begins && (plain || last.is_some())) {
         return None;
     }
     // An error inside of another one's fields is indented.
@@ -227,7 +230,7 @@ fn node(lines: Lines<'_>, at: usize) -> Option<Trace> {
         rest.last().unwrap_or(at)
     });
     let own = |text: &&[u8]| occurs("^    at */*:%", text) && !occurs("(node:|at node:|node_modules|internal/", text);
-    let place = (at + 1..=end).map(|at| line(lines, at)).find(own).and_then(|text| match between(text, "(", ")") {
+    let place = (at..=end).map(|at| line(lines, at)).find(own).and_then(|text| match between(text, "(", ")") {
         Some(file) => {
             let name = between(text, "    at ", " (")?;
             let name = name.strip_prefix(b"async ").unwrap_or(name);
@@ -241,8 +244,8 @@ fn node(lines: Lines<'_>, at: usize) -> Option<Trace> {
         }
     });
     // The cause of the error stands among its fields.
-    let origin = (at + 1..=end).rev().find(|at| occurs("^  [cause]: ", line(lines, *at)));
-    let uncaught = last.is_some() || at > 1 && occurs("^ *^$", line(lines, at - 2));
+    let origin = (at..=end).rev().find(|at| occurs("^  [cause]: ", line(lines, *at)));
+    let uncaught = last.is_some() || at.checked_sub(2).is_some_and(|mark| occurs("^ *^$", line(lines, mark)));
     Some(Trace { uncaught, origin, ..Trace::new(at, end, place, &[1, 7]) })
 }
 
@@ -255,18 +258,18 @@ fn go(lines: Lines<'_>, at: usize) -> Option<Trace> {
     ) {
         return None;
     }
-    let stack = (at + 1..lines.len().min(at + 30)).find(|at| occurs("^goroutine %*[", line(lines, *at)))?;
+    let stack = (at..lines.len().min(at + 30)).find(|at| occurs("^goroutine %*[", line(lines, *at)))?;
     let own = |at: &usize| {
         let file = line(lines, *at);
-        file.starts_with(b"\t") && occurs(".go:%", file) && {
+        occurs("^\t*.go:%", file) && {
             let function = line(lines, at - 1);
             !occurs("^panic(|^runtime.|^created by |^testing.|^log.|^main.main.func%*.%*.0(", function)
                 && !occurs("\truntime/|/src/runtime/", file)
         }
     };
-    let frames = stack + 1..lines.len();
+    let frames = stack..lines.len();
     let stops = frames.clone().find(|at| line(lines, *at).is_empty()).unwrap_or(lines.len());
-    let place = (stack + 1..stops).find(own).and_then(|at| {
+    let place = (stack..stops).find(own).and_then(|at| {
         let file = line(lines, at).trim_ascii();
         let file = file.split(|byte| *byte == b' ').next()?;
         let function = line(lines, at - 1);
@@ -299,11 +302,9 @@ fn rust(lines: Lines<'_>, at: usize) -> Option<Trace> {
 /// `app.rb:2:in 'connect': message (ArgumentError)`, then `\tfrom app.rb:4:in '<main>'`.
 fn ruby(lines: Lines<'_>, at: usize) -> Option<Trace> {
     let text = line(lines, at);
-    let located = find("^*:%", text).is_some() && !text.starts_with(b"\t") && !text.starts_with(b" ");
     let raised = occurs(":%*:in `*': *(*)$|:%*:in '*': *(*)$|:in `*': unhandled exception", text);
-    let message = occurs(":%*:in `*': |:%*:in '*': ", text) && line(lines, at + 1).starts_with(b"\tfrom ");
     let syntax = occurs("^*.rb:%*: syntax error", text);
-    if !located || !(raised || message || syntax) {
+    if !(raised || syntax) {
         return None;
     }
     let frames = (at + 1..lines.len())
@@ -322,30 +323,26 @@ fn ruby(lines: Lines<'_>, at: usize) -> Option<Trace> {
         });
     let part =
         at.checked_sub(1).is_some_and(|before| occurs("^#<Thread:*terminated with exception", line(lines, before)));
-    let trace = Trace { part, ..Trace::new(at, end, place, &[1]) };
-    Some(if syntax { Trace { cause: &cause::SYNTAX_ERROR, ..trace } } else { trace })
+    Some(Trace { part, ..Trace::new(at, end, place, &[1]) })
 }
 
-/// `PHP Fatal error:  Uncaught X: message in /app.php:3`, or `... in /app.php on line 3`.
+/// `PHP Fatal error:  Uncaught X: message in /app.php:3`, at the end `  thrown in /app.php on line 3`; or `... in /app.php on
+/// line 3` at once.
 fn php(lines: Lines<'_>, at: usize) -> Option<Trace> {
     let text = line(lines, at);
-    let fatal = find("^PHP Fatal error: |^Fatal error: |^PHP Parse error: |^Parse error: ", text)?;
+    find("^PHP Fatal error: |^Fatal error: |^PHP Parse error: |^Parse error: ", text)?;
     let rest = (at + 1..lines.len()).take_while(|at| occurs("^Stack trace:|^#%|^  thrown in ", line(lines, *at)));
     let end = rest.last().unwrap_or(at);
-    let last = |text: &[u8]| {
-        let from = text.windows(4).rposition(|four| four == b" in ")? + 4;
-        let (file, number) = match find(" on line ", text) {
-            Some(number) => (text.get(from..number.checked_sub(9)?)?, text.get(number..)?),
-            None => {
-                let colon = text.iter().rposition(|byte| *byte == b':')?;
-                (text.get(from..colon)?, text.get(colon + 1..)?)
-            }
-        };
-        (!number.is_empty() && number.iter().all(u8::is_ascii_digit)).then(|| place(file, number, None))
-    };
-    let parse = occurs("arse error", text.get(..fatal)?);
-    let trace = Trace::new(at, end, last(text).or_else(|| last(line(lines, end))), &[255]);
-    Some(if parse { Trace { cause: &cause::SYNTAX_ERROR, ..trace } } else { trace })
+    let last = line(lines, end);
+    let place = last.windows(4).rposition(|four| four == b" in ").and_then(|at| {
+        let rest = last.get(at + 4..)?;
+        let number = find(" on line ", rest)?;
+        let file = rest.get(..number)?.strip_suffix(b" on line ")?;
+        let number = rest.get(number..)?;
+        number.iter().all(u8::is_ascii_digit).then(|| place(file, number, None))
+    });
+    let trace = Trace::new(at, end, place, &[255]);
+    Some(if occurs("Parse error: ", text) { Trace { cause: &cause::SYNTAX_ERROR, ..trace } } else { trace })
 }
 
 /// `Unhandled exception. X: message`, ` ---> Y: inner`, `   at A.B() in /src/a.cs:line 12`.
@@ -379,10 +376,9 @@ fn lua(lines: Lines<'_>, at: usize) -> Option<Trace> {
     if !occurs("^lua*: |^*/lua*: |^luajit*: |^*/luajit*: ", text) {
         return None;
     }
-    let stack = (at + 1..lines.len().min(at + 40)).find(|at| line(lines, *at) == b"stack traceback:")?;
+    let stack = (at..lines.len().min(at + 40)).find(|at| line(lines, *at) == b"stack traceback:")?;
     let end = (stack + 1..lines.len()).take_while(|at| line(lines, *at).starts_with(b"\t")).last().unwrap_or(stack);
     let place = between(text, ": ", ":%").and_then(|file| {
-        let file = file.get(..file.len())?;
         let number = text.get(find(": ", text)? + file.len() + 1..)?;
         let digits = number.iter().position(|byte| !byte.is_ascii_digit())?;
         Some(place(file, number.get(..digits)?, None))
@@ -395,7 +391,7 @@ fn haskell(lines: Lines<'_>, at: usize) -> Option<Trace> {
     if line(lines, at).is_empty() || line(lines, at + 1) != b"CallStack (from HasCallStack):" {
         return None;
     }
-    let end = (at + 2..lines.len()).take_while(|at| line(lines, *at).starts_with(b"  ")).last().unwrap_or(at + 1);
+    let end = (at + 2..lines.len()).take_while(|at| line(lines, *at).starts_with(b"  ")).last().unwrap_or(at);
     let called = line(lines, at + 2);
     let place = between(called, "called at ", " in ").map(<[u8]>::to_vec);
     Some(Trace::new(at, end, place, &[1]))
@@ -406,11 +402,9 @@ fn spring(lines: Lines<'_>, at: usize) -> Option<Trace> {
     if line(lines, at) != b"APPLICATION FAILED TO START" {
         return None;
     }
-    let title = (at + 1..lines.len()).find(|at| line(lines, *at) == b"Description:")?;
+    let title = (at..lines.len()).find(|at| line(lines, *at) == b"Description:")?;
     let quote = (title + 1..lines.len()).find(|at| !line(lines, *at).is_empty())?;
-    let action = (quote + 1..lines.len().min(quote + 20)).find(|at| line(lines, *at) == b"Action:");
-    let end = action.map_or(quote, |at| lines.len().saturating_sub(1).min(at + 3));
-    Some(Trace { cause: &cause::CONFIGURATION_ERROR, ..Trace::new(quote, end, None, &[1]) })
+    Some(Trace { cause: &cause::CONFIGURATION_ERROR, last: true, ..Trace::new(quote, quote, None, &[1]) })
 }
 
 /// `message at app.pl line 3.`, also with `, <STDIN> line 5.` behind it.
@@ -435,8 +429,7 @@ fn perl(lines: Lines<'_>, at: usize) -> Option<Trace> {
     let digits = number.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(number.len());
     // die ends with errno where there is one.
     const ENDS: &[i16] = &[255, 1, 2, 9, 13, 17, 20, 22, 24, 28, 30, 32, 98, 99, 104, 110, 111, 113];
-    let trace = Trace { runtime: "perl", ..Trace::new(at, at, Some(place(file, number.get(..digits)?, None)), ENDS) };
-    Some(if syntax { Trace { cause: &cause::SYNTAX_ERROR, ..trace } } else { trace })
+    Some(Trace { runtime: "perl", ..Trace::new(at, at, Some(place(file, number.get(..digits)?, None)), ENDS) })
 }
 
 /// `Error loading shared library x: reason (needed by y)`, then a line for each symbol that is missing for it: the first is

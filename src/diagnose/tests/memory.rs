@@ -9,12 +9,12 @@ use crate::evidence::{Killed, Killer};
 
 const MIB: u64 = 1 << 20;
 
-fn events(max: u64, oom: u64, oom_kill: u64) -> Events {
+pub(in crate::diagnose) fn events(max: u64, oom: u64, oom_kill: u64) -> Events {
     Events { max: Some(max), oom: Some(oom), oom_kill: Some(oom_kill) }
 }
 
 /// 512 MiB of its own, and these counters at the end.
-fn v2(after: Events) -> Memory {
+pub(in crate::diagnose) fn v2(after: Events) -> Memory {
     Memory {
         version: Version::V2,
         before: events(0, 0, 0),
