@@ -79,3 +79,22 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_in_the_child_comes_back_as_it_was() {
+        for stage in [Stage::Prepare, Stage::Exec] {
+            for errno in [libc::EPERM, libc::ENOENT, 133] {
+                let error = StartError { stage, errno };
+                assert_eq!(StartError::from_bytes(error.to_bytes()), error);
+            }
+        }
+        // No such bytes are sent: they are no word of execve, and no panic.
+        for errno in [0, i32::MIN] {
+            assert_eq!(StartError::from_bytes(i32::to_ne_bytes(errno)).stage, Stage::Prepare);
+        }
+    }
+}
