@@ -110,6 +110,31 @@ fn what_shows_nothing_is_not_told() {
     says_not(died(Signo::SEGV), &elf(4000, 4000, 131_073), "asks for no larger stacks");
 }
 
+#[test]
+fn who_asked_and_what_to_do_depend_on_the_signal() {
+    let (term, int, kill) = (Signo::TERM, Signo::INT, Signo::KILL);
+    let asked = |event| got(python(), event);
+    says(Outcome::Exited(0), &asked(event(term, 500)), "who asked: a rollout");
+    says(Outcome::Exited(0), &asked(event(int, 500)), "who sent SIGINT");
+    says_not(Outcome::Exited(0), &asked(by(bash(), event(int, 500))), "who sent");
+    let of_bash = asked(by(bash(), event(term, 4)));
+    says(died(term), &of_bash, "after a process of this container asked: bash (pid 12)");
+    says(died(term), &of_bash, "find out why it sent SIGTERM: bash (pid 12)");
+    let advice = "pass a signal on that the program can handle";
+    says(died(kill), &asked(rewritten(Fate::Sent(kill), event(term, 4))), advice);
+    says_not(died(term), &asked(event(term, 4)), advice);
+    says(died(int), &python(), "Ctrl-C at the terminal, if it had one");
+    says(died(Signo::QUIT), &python(), "Ctrl-\\ at the terminal, if it had one");
+    // What a kubelet or Docker sends goes to PID 1, and rinit is told of it.
+    let theirs = "the kubelet's own signal and docker stop";
+    says(died(term), &python(), theirs);
+    says_not(died(term), &not_init(python()), theirs);
+    says_not(died(term), &omitted(python()), theirs);
+    let nearly = asked(event(term, 9200));
+    says_not(Outcome::Exited(0), &not_init(nearly), "near-grace-period");
+    says_not(Outcome::Exited(0), &asked(by(bash(), event(term, 9200))), "near-grace-period");
+}
+
 fn core(pattern: &[u8], limit: u64) -> Evidence {
     let core = Some(Limit { soft: Some(limit), hard: None });
     let mut evidence = death(Limits { core, ..Limits::default() }, 10);
@@ -227,6 +252,47 @@ pub(super) fn rows() -> Vec<Row> {
             Likely,
             "a shell runs its trap for SIGTERM only",
         ),
+        // Only a hangup says that the terminal went away, and only one of the terminal's.
+        (
+            died(Signo::HUP),
+            pending(got(python(), unhandled(event(Signo::HUP, 4))), Signo::HUP),
+            "stopped-without-handler",
+            Likely,
+            "SIGHUP from outside",
+        ),
+        (
+            died(term),
+            pending(got(python(), by(Origin::Terminal, rewritten(Fate::Sent(term), event(Signo::INT, 4)))), term),
+            "stopped-without-handler",
+            Likely,
+            "passed on as SIGTERM",
+        ),
+        (
+            died(term),
+            pending(got(python(), unhandled(event(term, 2000))), term),
+            "stopped-without-handler",
+            Likely,
+            "2.0 s after",
+        ),
+        // What is pending after a signal that can dump core says nothing.
+        (
+            died(quit),
+            pending(got(python(), event(quit, 4)), quit),
+            "stopped-without-handler",
+            Possible,
+            "one possibility is that it has no handler",
+        ),
+        // After a key the end comes soon, and after a signal that is a request to some programs only within a minute.
+        (
+            Exited(130),
+            got(python(), by(Origin::Terminal, event(Signo::INT, 11_000))),
+            "stopped-by-own-handler",
+            Possible,
+            "11.0 s after SIGINT from the terminal",
+        ),
+        (Exited(130), got(python(), event(Signo::INT, 11_000)), "stopped-by-own-handler", Likely, "128+2"),
+        (Exited(0), got(python(), event(quit, 60_000)), "stopped-cleanly", Likely, "1m00s later"),
+        (Exited(0), got(python(), event(quit, 61_000)), "completed", Likely, "SIGQUIT from outside"),
         // Limits.
         (
             died(Signo::XCPU),
@@ -363,6 +429,13 @@ pub(super) fn rows() -> Vec<Row> {
         (
             Exited(143),
             with_exe(b"/opt/jre/bin/java", got(ran(b"java"), handled(event(term, 3200)))),
+            "stopped-by-own-handler",
+            Likely,
+            "128+15",
+        ),
+        (
+            Exited(143),
+            with_exe(b"/usr/bin/python3", got(python(), childless(handled(event(term, 3200))))),
             "stopped-by-own-handler",
             Likely,
             "128+15",
