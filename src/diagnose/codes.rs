@@ -286,7 +286,7 @@ fn plain(name: &[u8]) -> &[u8] {
 
 impl Program {
     /// The names that it is found under.
-    #[must_use]
+    #[cfg(test)]
     pub fn names(&self) -> &'static [&'static str] {
         self.names
     }

@@ -54,11 +54,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Everything else.
 pub(super) fn other(case: &Case<'_>, error: StartError) -> Diagnosis {
-    let what = match error.stage {
-        Stage::Exec => format!("execve gave {}", wording::errno(error.errno)),
-        _ => call(error),
-    };
-    let mut diagnosis = failed(case, &registry::NOT_STARTED, Unknown, &what);
+    let mut diagnosis = failed(case, &registry::NOT_STARTED, Unknown, &call(error));
     if let (Stage::Exec, Some((candidate, facts))) = (error.stage, found(case).next()) {
         diagnosis = diagnosis.evidence(is_there(case, candidate, facts));
     }

@@ -52,7 +52,7 @@ fn signalled(case: &Case<'_>, running: &Running, event: &SignalEvent) -> Diagnos
     let (program, request) = (case.program(), case.request(event));
     let end = if case.evidence.is_init { "the container was killed as a whole" } else { "rinit was killed" };
     let live_on = if case.evidence.is_init { "" } else { ", and the program may live on" };
-    let (cause, confidence, why, next) = why(case, running, event);
+    let (cause, confidence, why, _) = why(case, running, event);
     // It has not failed to stop yet.
     let why = why.replacen(", for ", ", and ", 1);
     // Too early to say that it was too slow.
@@ -68,11 +68,7 @@ fn signalled(case: &Case<'_>, running: &Running, event: &SignalEvent) -> Diagnos
     } else {
         format!("{request} came for {program}; later {end} before rinit could report{live_on}")
     };
-    let mut diagnosis = Diagnosis::new(cause, confidence, verdict);
-    if cause.id != registry::KILLED_WITHOUT_REPORT.id {
-        diagnosis = diagnosis.next(next);
-    }
-    with_state(case, running, event, diagnosis).not_known(if running.asks_to_stop {
+    with_state(case, running, event, Diagnosis::new(cause, confidence, verdict)).not_known(if running.asks_to_stop {
         "who asked and who killed. The end of a grace period and docker kill look the same from here".to_owned()
     } else {
         sender(case)

@@ -169,6 +169,19 @@ fn mounted(entries: Option<usize>, lost_and_found: bool, point: &str) -> Evidenc
     app(Err(Obstacle { errno: ENOENT, place, link: None }))
 }
 
+/// A directory of a volume is empty, not the volume.
+fn below_a_mount() -> Evidence {
+    let directory = Directory {
+        path: b"/app/sub".to_vec(),
+        entries: Some(0),
+        mount: Some(mount("/app", "ext4")),
+        ..Directory::default()
+    };
+    let place = Some(Place::Missing(b"/app/sub/x".to_vec(), directory));
+    let file = Err(Obstacle { errno: ENOENT, place, link: None });
+    files_at(b"/app/sub/x", 1000, vec![("/app/sub/x", file)])
+}
+
 fn near_start() -> Evidence {
     let mut obstacle = missing_at("/app/x");
     if let Some(Place::Missing(_, directory)) = &mut obstacle.place {
@@ -225,6 +238,13 @@ fn names() -> Vec<Row> {
             "/bin/ls exists",
         ),
         (refused(ENOENT), word(b"cd"), "shell-syntax-as-command", Certain, "a word of the shell"),
+        (
+            refused(ENOENT),
+            word(b"cd"),
+            "shell-syntax-as-command",
+            Certain,
+            "no directory of PATH has a program of this",
+        ),
         (refused(ENOENT), ran(b"&&"), "shell-syntax-as-command", Likely, "a word of the shell"),
         (refused(ENOENT), word(b"$HOME/x"), "shell-syntax-as-command", Likely, "a variable"),
         (
@@ -285,6 +305,13 @@ fn names() -> Vec<Row> {
         ),
         (
             refused(ENOENT),
+            jq(&[("/usr/local/bin/jq", ENOENT), ("/bin/jq", EACCES)]),
+            "command-not-found",
+            Likely,
+            "; /bin may not be searched",
+        ),
+        (
+            refused(ENOENT),
             closed(1000, b"x"),
             "command-not-found",
             Likely,
@@ -327,6 +354,7 @@ fn paths() -> Vec<Row> {
             "/app is a mount (ext4) and is empty",
         ),
         (refused(ENOENT), mounted(Some(1), true, "/app"), "volume-hides-file", Likely, "but lost+found"),
+        (refused(ENOENT), below_a_mount(), "path-missing", Certain, "/app/sub exists and is empty; /app is a mount"),
         (
             refused(ENOENT),
             link_to("../y", missing_at("/y")),
@@ -344,6 +372,18 @@ fn paths() -> Vec<Row> {
             "dangling-symlink",
             Certain,
             "/bin/jq is a link to gone; /bin/gone does not exist",
+        ),
+        (
+            // A link to nothing does not end the search, so it was not the reason.
+            refused(ENOENT),
+            {
+                let link = Some((b"/a/jq".to_vec(), b"gone".to_vec()));
+                let file = Err(Obstacle { link, ..missing_at("/a/gone") });
+                files_at(b"jq", 0, vec![("/a/jq", file), ("/bin/jq", Ok(facts(0o100_755)))])
+            },
+            "not-started",
+            Unknown,
+            "/bin/jq exists",
         ),
         (
             refused(libc::ENOTDIR),
@@ -374,6 +414,12 @@ fn permissions() -> Vec<Row> {
     let path = "/app/x";
     let noexec = |mode| app(Ok(FileFacts { noexec: Some(true), mount: Some(mount("/app", "tmpfs")), ..facts(mode) }));
     let owned = |mode, has_acl| app(Ok(FileFacts { has_acl, access: Some(false), ..facts(mode) }));
+    // Its own user may not execute it, and access(2) could not be asked.
+    let unasked = |uid, effective, has_acl| {
+        let permissions = Permissions { mode: 0o100_011, uid, gid: uid };
+        let file = FileFacts { permissions, has_acl, access: None, ..facts(0o100_011) };
+        with(files_at(b"/app/x", uid, vec![("/app/x", Ok(file))]), |inspection| inspection.user.effective = effective)
+    };
     let bad = |file| needing(app(Ok(holding(script("/i")))), Role::Interpreter, "/i", file);
     vec![
         (refused(EACCES), one("/app", 0, Ok(0o40_755), None), "is-a-directory", Certain, "/app is a directory"),
@@ -393,8 +439,13 @@ fn permissions() -> Vec<Row> {
             Certain,
             "/app/x is mode 0644, owner 0:0; rinit runs as uid 1000 gid 1000; its mount is not noexec",
         ),
-        (refused(EACCES), one(path, 0, Ok(0o100_644), None), "not-executable", Certain, "mode 0644"),
-        (refused(EACCES), one(path, 1000, Ok(0o100_700), None), "not-executable", Certain, "for this user"),
+        (refused(EACCES), one(path, 0, Ok(0o100_644), None), "not-executable", Certain, "it is not executable (exit"),
+        (refused(EACCES), one(path, 1000, Ok(0o100_700), None), "not-executable", Certain, "for this user (exit"),
+        (refused(EACCES), unasked(1000, Some(0), false), "not-executable", Certain, "for this user"),
+        (refused(EACCES), unasked(1000, Some(0), true), "not-executable", Likely, "access control list"),
+        (refused(EACCES), unasked(1000, None, false), "not-executable", Likely, "whether capabilities"),
+        (refused(EACCES), unasked(0, Some(0), true), "not-executable", Likely, "access control list"),
+        (refused(EACCES), unasked(0, None, false), "not-executable", Possible, "whether capabilities"),
         (refused(EACCES), owned(0o100_700, true), "not-executable", Likely, "access control list"),
         (refused(EACCES), owned(0o100_755, false), "not-executable", Likely, "security module"),
         (
@@ -415,6 +466,13 @@ fn permissions() -> Vec<Row> {
         ),
         (refused(EACCES), closed(1000, b"/root/x"), "path-not-traversable", Certain, "/root is mode 0700, owner 0:0"),
         (refused(EACCES), closed(0, b"/root/x"), "path-not-traversable", Likely, "/root is mode 0700"),
+        (
+            refused(EACCES),
+            with(closed(1000, b"/root/x"), |i| i.user.effective = None),
+            "path-not-traversable",
+            Likely,
+            "/root is mode 0700",
+        ),
         (refused(EACCES), closed(1000, b"x"), "path-not-traversable", Possible, "in that directory"),
         (refused(EACCES), one(path, 1000, Err(EACCES), None), "path-not-traversable", Likely, "uid 1000"),
         (refused(EACCES), bad(Ok(facts(0o100_644))), "interpreter-not-executable", Certain, "/i is mode 0644"),
@@ -452,6 +510,15 @@ fn needs() -> Vec<Row> {
     let glibc = "/lib/ld-linux-aarch64.so.1";
     let loader = |file| needing(app(Ok(holding(elf(ET_DYN, EM_AARCH64)))), Role::Loader, musl, Ok(file));
     let emulated = |evidence| with(evidence, |i: &mut Inspection| i.machine = Some(b"x86_64".to_vec()));
+    let through = |loader: &str| {
+        let interpreter = elf_of(true, ET_DYN, EM_AARCH64, Some(loader), Some(400));
+        let evidence = needing(app(Ok(holding(script("/i")))), Role::Interpreter, "/i", Ok(holding(interpreter)));
+        needing(evidence, Role::Loader, loader, Err(missing_at(loader)))
+    };
+    let companion = |loader: &str| {
+        let file = elf_of(false, ET_DYN, EM_386, Some(loader), Some(400));
+        emulated(needing(app(Ok(holding(file))), Role::Loader, loader, Err(missing_at(loader))))
+    };
     let nested = {
         let evidence = needing(app(Ok(holding(script("/a")))), Role::Interpreter, "/a", Ok(holding(script("/b"))));
         needing(evidence, Role::Interpreter, "/b", Err(missing_at("/b")))
@@ -514,8 +581,38 @@ fn needs() -> Vec<Row> {
             Likely,
             "by a relative path",
         ),
+        // It was not looked for, with or without a carriage return.
+        (
+            refused(ENOENT),
+            needing(app(Ok(holding(script("bin/x\r")))), Role::Interpreter, "bin/x\r", Err(Obstacle::bare(0))),
+            "shebang-interpreter-missing",
+            Likely,
+            "by a relative path",
+        ),
         (refused(ENOENT), dynamic(glibc, &[musl]), "loader-missing", Certain, "a glibc program in a musl image"),
         (refused(ENOENT), dynamic(musl, &[glibc]), "loader-missing", Certain, "a musl program in a glibc image"),
+        (
+            refused(ENOENT),
+            dynamic("/lib/ld-other.so", &[glibc]),
+            "loader-missing",
+            Certain,
+            "it needs the loader /lib/ld-other.so, which does not exist (exit",
+        ),
+        (
+            refused(ENOENT),
+            through(glibc),
+            "loader-missing",
+            Certain,
+            "its interpreter /i needs the loader /lib/ld-linux-aarch64.so.1",
+        ),
+        // The kernel has read it as its own, if it got as far as the loader.
+        (
+            refused(ENOENT),
+            companion("/lib/ld-linux.so.2"),
+            "loader-missing",
+            Certain,
+            "it needs the loader /lib/ld-linux.so.2",
+        ),
         (refused(ENOENT), emulated(dynamic(glibc, &[])), "wrong-architecture", Likely, "most likely the emulator"),
         (refused(ENOENT), dynamic(glibc, &[]), "loader-missing", Certain, "no other loader in /lib"),
         (refused(ENOENT), dynamic("/nix/store/x/lib/ld-linux.so.2", &[musl]), "loader-missing", Certain, "Nix"),
@@ -545,6 +642,21 @@ fn needs() -> Vec<Row> {
             "has 0 bytes",
         ),
         (refused(libc::EIO), loader(holding(Content::Zeros)), "not-started", Unknown, "EIO"),
+        (
+            refused(libc::EIO),
+            loader(FileFacts { size: 51, ..holding(Content::BrokenElf) }),
+            "bad-loader",
+            Certain,
+            "has 51 bytes",
+        ),
+        // The header of a 32-bit one is as long as that.
+        (
+            refused(libc::EIO),
+            loader(FileFacts { size: 52, ..holding(Content::BrokenElf) }),
+            "not-started",
+            Unknown,
+            "EIO",
+        ),
         (refused(libc::EIO), ran(b"/app/x"), "not-started", Unknown, "EIO"),
     ]
 }
@@ -553,6 +665,7 @@ fn formats() -> Vec<Row> {
     let of = |content| app(Ok(holding(content)));
     let on = |machine: &str, content| with(of(content), |i| i.machine = Some(machine.into()));
     let through = |content| needing(of(script("/i")), Role::Interpreter, "/i", Ok(holding(content)));
+    let unread = |size| app(Ok(FileFacts { size, ..holding(elf_of(true, ET_EXEC, EM_AARCH64, None, None)) }));
     let refused_first = {
         let (denied, foreign) =
             (FileFacts { content: Some(Content::Text), ..facts(0o100_644) }, elf(ET_EXEC, EM_X86_64));
@@ -567,6 +680,7 @@ fn formats() -> Vec<Row> {
             Certain,
             "it is built for x86-64, this machine is arm64",
         ),
+        (refused(ENOEXEC), of(elf(ET_EXEC, EM_X86_64)), "wrong-architecture", Certain, "rinit itself runs here"),
         (
             refused(ENOEXEC),
             through(elf(ET_EXEC, EM_X86_64)),
@@ -580,6 +694,21 @@ fn formats() -> Vec<Row> {
             "wrong-architecture",
             Likely,
             "no 32-bit",
+        ),
+        // One that is cut off, or has nothing to load, would not run either where such programs do.
+        (
+            refused(ENOEXEC),
+            on("x86_64", elf_of(false, ET_EXEC, EM_386, None, Some(413))),
+            "not-a-program",
+            Likely,
+            "ask for 413 bytes",
+        ),
+        (
+            refused(ENOEXEC),
+            on("x86_64", elf_of(false, ET_EXEC, EM_386, None, Some(0))),
+            "not-a-program",
+            Likely,
+            "it is an ELF file that this kernel cannot run",
         ),
         (refused(ENOEXEC), of(elf_of(false, ET_EXEC, EM_ARM, None, Some(1))), "wrong-architecture", Likely, "32-bit"),
         (refused(ENOEXEC), on("x86_64", elf(ET_DYN, EM_AARCH64)), "wrong-architecture", Certain, "uname: x86_64"),
@@ -656,6 +785,16 @@ fn formats() -> Vec<Row> {
             Likely,
             "ask for 413 bytes",
         ),
+        // 9 program headers of 56 bytes from byte 64 end there.
+        (refused(ENOEXEC), unread(567), "not-a-program", Certain, "beyond its end"),
+        (refused(ENOEXEC), unread(568), "not-a-program", Likely, "it is an ELF file that this kernel cannot run"),
+        (
+            refused(ENOEXEC),
+            of(elf_of(true, ET_EXEC, EM_AARCH64, None, Some(412))),
+            "not-a-program",
+            Likely,
+            "it is an ELF file that this kernel cannot run",
+        ),
         (refused(ENOEXEC), of(Content::BrokenElf), "not-a-program", Certain, "cut off"),
         (refused(ENOEXEC), of(Content::Zeros), "not-a-program", Certain, "zero bytes"),
         (refused(ENOEXEC), of(Content::Data), "not-a-program", Certain, "it begins like no program"),
@@ -687,7 +826,14 @@ fn limits() -> Vec<Row> {
     let mut elsewhere = plain();
     elsewhere.is_init = false;
     vec![
-        (unforked(Stage::Prepare, libc::EMFILE), plain(), "fd-limit", Certain, "exit status 125"),
+        (
+            unforked(Stage::Prepare, libc::EMFILE),
+            plain(),
+            "fd-limit",
+            Certain,
+            "free for this process (exit status 125",
+        ),
+        (refused(libc::ENFILE), plain(), "fd-limit", Certain, "free for the whole system (exit status 126"),
         (refused(libc::EMFILE), limited(open), "fd-limit", Certain, "(RLIMIT_NOFILE) is 64"),
         (refused(libc::ENFILE), plain(), "fd-limit", Certain, "next: raise fs.file-max on the node"),
         (unforked(Stage::Fork, libc::EAGAIN), plain(), "process-limit", Likely, "fork gave EAGAIN"),
@@ -770,6 +916,63 @@ fn what_a_shell_could_not_start_is_explained_alike() {
     assert_eq!(unreachable.inspection.unwrap().expected_errno(), Some(ENOENT));
     let fine = one("/bin/jq", 0, Ok(0o100_755), None).inspection.unwrap();
     assert_eq!((fine.expected_errno(), why_not(b"/bin/jq", &fine)), (None, None));
+}
+
+/// All that a report says.
+fn text(outcome: Outcome, evidence: &Evidence) -> String {
+    format!("{:#?}", diagnose(&outcome, evidence))
+}
+
+#[test]
+fn what_was_not_seen_is_not_told() {
+    let no_memory = unforked(Stage::Fork, libc::ENOMEM);
+    let on_the_way = {
+        let Obstacle { errno, place, link } = missing_at("/ap");
+        let Some(Place::Missing(at, directory)) = place else { panic!("it is missing") };
+        let place = Some(Place::Missing(at, Directory { near: vec![b"app".to_vec()], ..directory }));
+        files_at(b"/ap/x", 1000, vec![("/ap/x", Err(Obstacle { errno, place, link }))])
+    };
+    assert!(text(refused(ENOENT), &on_the_way).contains("app among them"));
+    let unknown_mount = app(Ok(FileFacts { noexec: None, ..facts(0o100_755) }));
+    let unasked = app(Ok(FileFacts { access: None, ..facts(0o100_755) }));
+    for (outcome, evidence, words) in [
+        // As PID 1, rinit is the init of its PID namespace.
+        (no_memory, ran(b"/app/x"), "still has an init"),
+        // A near name of a directory on the way is not the program's.
+        (refused(ENOENT), on_the_way, "did you mean"),
+        (refused(ENOENT), ran(b"&&"), "no directory of PATH"),
+        (refused(EACCES), unknown_mount, "its mount is not noexec"),
+        (refused(EACCES), unasked, "access(2) grants"),
+    ] {
+        let text = text(outcome, &evidence);
+        assert!(!text.contains(words), "{words:?} is in:\n{text}");
+    }
+}
+
+#[test]
+fn a_link_on_a_path_with_arguments_in_it_is_not_named() {
+    let path = "/app/x --password=hunter2";
+    let link = Some((path.into(), b"x".to_vec()));
+    let file = Err(Obstacle { errno: libc::ELOOP, place: None, link });
+    let text = text(refused(libc::ELOOP), &files_at(path.as_bytes(), 1000, vec![(path, file)]));
+    assert!(text.contains("symlink-loop") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn what_a_shell_could_not_start_is_no_call_of_rinits() {
+    let path = "/app/x";
+    for (evidence, fact) in [
+        (one(path, 0, Err(ENOENT), Some(path)), "no volume is mounted over it"),
+        // Of which nothing else is known.
+        (one(path, 0, Err(ENOENT), None), ""),
+        (app(Ok(holding(elf(ET_EXEC, EM_X86_64)))), "uname: aarch64"),
+        (app(Ok(holding(Content::Text))), "/app/x has 412 bytes"),
+    ] {
+        let (_, found) = why_not(path.as_bytes(), evidence.inspection.as_ref().unwrap()).unwrap();
+        let facts = found.evidence.join("\n");
+        assert!(!facts.contains("execve") && !facts.contains("nothing was run"), "{facts}");
+        assert!(facts.contains(fact), "{facts}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where one condition alone is missing: what a rule then does not say.
 
 use super::*;
+use crate::evidence::Killer;
 use crate::evidence::cgroup::Strain;
 use crate::evidence::drained::{Drained, Rest, RestFate};
 use crate::evidence::elf::{Elf, Executable, Header};
@@ -15,13 +16,13 @@ fn text(outcome: Outcome, evidence: &Evidence) -> String {
 }
 
 #[track_caller]
-fn says(outcome: Outcome, evidence: &Evidence, words: &str) {
+pub(super) fn says(outcome: Outcome, evidence: &Evidence, words: &str) {
     let text = text(outcome, evidence);
     assert!(text.contains(words), "{words:?} is not in:\n{text}");
 }
 
 #[track_caller]
-fn says_not(outcome: Outcome, evidence: &Evidence, words: &str) {
+pub(super) fn says_not(outcome: Outcome, evidence: &Evidence, words: &str) {
     let text = text(outcome, evidence);
     assert!(!text.contains(words), "{words:?} is in:\n{text}");
 }
@@ -69,6 +70,32 @@ fn a_name_that_did_not_change_is_not_told() {
     };
     says(Outcome::Exited(1), &named(b"gunicorn"), "its process name at its end was gunicorn");
     says_not(Outcome::Exited(1), &named(b"worker"), "its process name at its end");
+    // Nor where there is nothing to explain.
+    says_not(Outcome::Exited(0), &named(b"gunicorn"), "its process name at its end");
+}
+
+#[test]
+fn a_signal_is_told_with_what_became_of_it_and_no_more() {
+    let failed = Outcome::Exited(1);
+    says_not(failed, &got(python(), unhandled(event(Signo::TERM, 4000))), "it ignored it then");
+    let rewritten = got(python(), rewritten(Fate::Sent(Signo::INT), event(Signo::TERM, 4000)));
+    says(failed, &rewritten, "passed on as SIGINT");
+    says_not(failed, &rewritten, "passed on to pid 7");
+    says_not(failed, &omitted(python()), "no signal came through rinit");
+    says_not(failed, &got(python(), by(Origin::Terminal, event(Signo::WINCH, 4000))), "SIGWINCH");
+    says(failed, &got(python(), event(Signo::WINCH, 4000)), "SIGWINCH from outside");
+}
+
+#[test]
+fn a_command_line_that_fits_is_not_called_cut() {
+    let with = |length: usize| {
+        let mut evidence = python();
+        evidence.command.shown = Some(vec![vec![b'x'; length]]);
+        evidence
+    };
+    let room = 1024 - "command line: /usr/bin/python3 ".len();
+    says_not(Outcome::Exited(1), &with(room), "x...");
+    says(Outcome::Exited(1), &with(room + 1), "x...");
 }
 
 #[test]
@@ -86,6 +113,7 @@ fn a_daemon_is_one_that_ends_well_untold_and_soon() {
     says_not(Outcome::Exited(3), &daemon, "daemonised");
     says_not(well, &got(daemon.clone(), event(number(libc::SIGUSR1), 500)), "daemonised");
     says_not(well, &omitted(daemon.clone()), "daemonised");
+    says(well, &Evidence { duration: Duration::from_secs(10), ..daemon.clone() }, "daemonised");
     says_not(well, &Evidence { duration: Duration::from_secs(11), ..daemon }, "daemonised");
     // By its file, where a script has started it.
     let by_file = |exe: &[u8]| {
@@ -100,6 +128,15 @@ fn a_daemon_is_one_that_ends_well_untold_and_soon() {
 fn a_command_that_sigkill_ended_may_have_met_the_oom_killer() {
     says(Outcome::Exited(137), &ran(b"sh"), "For SIGKILL also compare the memory limit");
     says_not(Outcome::Exited(134), &ran(b"sh"), "For SIGKILL");
+    let killer = Killer { on_machine: Some(0), ..Killer::default() };
+    says(Outcome::Exited(137), &Evidence { killer, ..ran(b"sh") }, "a supervisor: no OOM kill was counted");
+}
+
+#[test]
+fn a_kill_soon_after_the_start_can_have_another_sender() {
+    let after = |ms| Evidence { duration: Duration::from_millis(ms), ..python() };
+    says(died(Signo::KILL), &after(999), "a security agent on the host");
+    says_not(died(Signo::KILL), &after(1000), "a security agent on the host");
 }
 
 #[test]
@@ -130,6 +167,13 @@ fn what_few_know_of_execve_is_told_with_its_errno_and_no_other() {
         says(refused(errno), &python(), words);
         says_not(refused(libc::EFAULT), &python(), words);
     }
+    for (errno, words) in
+        [(libc::EIO, "the disk or network file system behind it"), (EACCES, "every directory on its path")]
+    {
+        says(refused(errno), &python(), words);
+    }
+    let there = looked(b"/app/x", 0, &[("/app/x", Ok(0o100_755), None)]);
+    says(refused(ENOENT), &there, "the file may have come or gone meanwhile");
     // What is wrong with the container is not what is wrong with the program.
     says_not(refused(libc::EFAULT), &python(), "this is the container's environment");
     says(unforked(Stage::Prepare, libc::EFAULT), &python(), "this is the container's environment");

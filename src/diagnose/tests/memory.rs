@@ -1,5 +1,6 @@
 //! OOM kills: every rule, and each condition of the one proof.
 
+use super::edges::{says, says_not};
 use super::*;
 use crate::evidence::cgroup::place::Version;
 use crate::evidence::cgroup::values::Events;
@@ -83,12 +84,13 @@ fn certain_needs_every_part_of_its_proof() {
     let diagnosis = diagnose(&outcome, &proven());
     assert_eq!((diagnosis.cause.id, diagnosis.confidence), ("oom-container-limit", Certain));
     type Break = fn(&mut Evidence);
-    let breaks: [(&str, Break); 15] = [
+    let breaks: [(&str, Break); 16] = [
         ("not PID 1", |e| e.is_init = false),
         ("two kills", |e| memory_of(e).after.oom_kill = Some(2)),
         ("another death", |e| e.killed.count = 1),
         ("a limit below", |e| memory_of(e).local_oom = Some(0)),
         ("no local counter", |e| memory_of(e).local_oom = None),
+        ("cgroup v1", |e| (memory_of(e).version, memory_of(e).local_oom) = (Version::V1, Some(0))),
         ("the look was long ago", |e| memory_of(e).unmoved_until = Some(LIFETIME - Duration::from_millis(1001))),
         ("no look", |e| memory_of(e).unmoved_until = None),
         ("it waited for a child", |e| e.death.as_mut().unwrap().faults_of_children = Some(1)),
@@ -145,6 +147,56 @@ fn the_only_one_that_was_seen_to_die() {
     }
 }
 
+#[test]
+fn a_kill_is_told_with_what_was_counted_and_no_more() {
+    let kill = died(Signo::KILL);
+    let own = || with(python(), v2(events(41, 1, 1)));
+    for several in [killed(own(), 1), with(python(), v2(events(9, 2, 2)))] {
+        says_not(kill, &several, "one kill, one death");
+    }
+    for nothing in ["swap was full", "tmpfs", "the OOM killer ended"] {
+        says_not(kill, &own(), nothing);
+    }
+    says(kill, &own(), "which process it was, the counters do not say");
+    says_not(kill, &proven(), "which process it was");
+    let failed = Outcome::Exited(1);
+    says(failed, &own(), "which process it was, if its output does not say");
+    says_not(failed, &killed(own(), 1), "which process it was");
+    says_not(failed, &own(), "the OOM killer ended");
+    says(Outcome::Exited(0), &killed(own(), 2), "perhaps of these: worker (pid 12) and 1 more");
+    // What a signal ended, no OOM kill explains: there is nothing to rule out.
+    says_not(died(Signo::SEGV), &with(python(), v2(events(0, 0, 0))), "an OOM kill (");
+    let same = Memory { hierarchical_limit: Some(512 * MIB), ..v1(1, 400 * MIB) };
+    says_not(kill, &with(python(), same), "above the container applies too");
+}
+
+#[test]
+fn the_advice_is_for_the_limit_that_was_reached() {
+    let own = || v2(events(41, 1, 1));
+    let below = || Memory { local_oom: Some(0), ..own() };
+    let above = || v2(events(0, 0, 1));
+    for (outcome, whom) in [(died(Signo::KILL), "python3"), (Outcome::Exited(1), "that process")] {
+        for (memory, advice) in [
+            (own(), format!("raise the memory limit (limits.memory, docker run -m), or lower what {whom} uses")),
+            (below(), format!("raise the memory limit of that cgroup, or lower what {whom} uses")),
+            (above(), format!("lower what {whom} uses, or set the memory request")),
+        ] {
+            says(outcome, &with(python(), memory), &advice);
+        }
+    }
+}
+
+#[test]
+fn little_memory_is_told_in_kib() {
+    for (peak, words) in [
+        (512 << 10, "peak 512 KiB of 512 MiB"),
+        (10 * MIB - 1024, "peak 10239 KiB of 512 MiB"),
+        (10 * MIB, "peak 10 of 512 MiB"),
+    ] {
+        says(Outcome::Exited(1), &with(python(), Memory { peak: Some(peak), ..v2(events(0, 0, 0)) }), words);
+    }
+}
+
 /// Every sentence about a kill, and none without one.
 pub(super) fn rows() -> Vec<Row> {
     use Outcome::Exited;
@@ -182,7 +234,17 @@ pub(super) fn rows() -> Vec<Row> {
             "300 MiB of the limit is tmpfs or shared memory (/dev/shm, an emptyDir with medium Memory), which no kill frees; swap was full",
         ),
         (kill, with(python(), v1(1, 512 * MIB)), "oom-container-limit", Likely, "memory.oom_control oom_kill 0 -> 1"),
+        // Pages in use are counted in batches.
+        (kill, with(python(), v1(1, 503 * MIB)), "oom-container-limit", Likely, "reached its limit of 512 MiB"),
+        (kill, with(python(), v1(1, 501 * MIB)), "oom-outside-container", Likely, "peak 501 of 512 MiB"),
         (kill, with(python(), v1(1, 400 * MIB)), "oom-outside-container", Likely, "peak 400 of 512 MiB"),
+        (
+            kill,
+            with(python(), Memory { limit: None, ..own() }),
+            "oom-container-limit",
+            Likely,
+            "the OOM killer, the container reached its memory limit",
+        ),
         (
             kill,
             with(python(), Memory { hierarchical_limit: Some(400 * MIB), ..v1(1, 400 * MIB) }),
@@ -296,6 +358,13 @@ pub(super) fn rows() -> Vec<Row> {
             "the OOM killer ended 1 process of this container before the end",
         ),
         (Exited(137), with(python(), own()), "oom-of-other-process", Likely, "a command that it ran was OOM-killed"),
+        (
+            Exited(137),
+            with(python(), v1(1, 512 * MIB)),
+            "oom-of-other-process",
+            Likely,
+            ": most likely a command that it ran was OOM-killed, the container",
+        ),
         (Exited(137), with(python(), above()), "oom-of-other-process", Likely, "below its own limit"),
         (Exited(1), with(python(), own()), "oom-of-other-process", Likely, "most likely because another process was"),
         (

@@ -25,7 +25,9 @@ fn stuck(request: SignalEvent, status: Status) -> Evidence {
     let snapshot = Snapshot { status, threads, ..Snapshot::default() };
     let look = Look { snapshot, wchan: None, cpu: Some(Duration::ZERO), doomed: Some(false) };
     let timeout = Duration::from_secs(25);
-    let stuck = Stuck { request: request.clone(), timeout, at, look: Some(look), kill: Ok(()), abandoned: false };
+    // It was noted before PROGRAM was looked at.
+    let noted = SignalEvent { snapshot: None, ..request.clone() };
+    let stuck = Stuck { request: noted, timeout, at, look: Some(look), kill: Ok(()), abandoned: false };
     Evidence { stuck: Some(Box::new(stuck)), ..got(python(), request) }
 }
 
@@ -84,6 +86,12 @@ pub(super) fn rows() -> Vec<Row> {
         look.snapshot.threads = Some(Threads { count: 2, stopped: 2, uninterruptible: 0 });
     });
     let half_frozen = looking(frozen.clone(), |look| look.snapshot.threads.as_mut().unwrap().stopped = 1);
+    let children = |evidence, change: fn(&mut Process)| {
+        looking(evidence, |look| change(&mut look.snapshot.children.as_mut().unwrap()[0]))
+    };
+    // A key at the terminal starts no time, the same signal from outside does.
+    let mut after_a_key = stuck(event(Signo::INT, 25_002), status(b'S', NONE, NONE, NONE, NONE));
+    after_a_key.signals.insert(0, rewritten(Fate::Direct, by(Origin::Terminal, event(Signo::INT, 60_000))));
     let uninterruptible = stuck(handled(asked()), status(b'D', TERM, NONE, NONE, TERM));
     let deep = change(uninterruptible.clone(), |stuck| stuck.abandoned = true);
     vec![
@@ -107,22 +115,37 @@ pub(super) fn rows() -> Vec<Row> {
             Certain,
             "still ran 25.0 s after SIGTERM from outside at 14:02:58Z, even SIGKILL did not end it",
         ),
+        row(not_init(deep.clone()), Certain, "it was still there 2 ms later, and ends when the kernel lets it"),
         row(deep, Certain, "it was still there 2 ms later, it ends with the container"),
+        row(after_a_key, Certain, "killed by rinit (exit status 137) 25.0 s after SIGINT from outside"),
         row(
             shell(),
             Certain,
             "a shell runs its trap only after the command in front, and its child sleep (pid 8) still ran",
         ),
-        row(
-            looking(shell(), |look| look.snapshot.children.as_mut().unwrap()[0].pid = 9),
-            Certain,
-            "its children were sleep (pid 9)",
-        ),
+        row(children(shell(), |child| child.pid = 9), Certain, "its children were sleep (pid 9)"),
+        // No child that it waited for when the signal came, or none that still runs.
+        row(children(shell(), |child| child.pid = 9), Certain, "it has a handler for SIGTERM, but had not ended"),
+        row(children(shell(), |child| child.state = b'Z'), Certain, "it has a handler for SIGTERM, but had not ended"),
         row(slow(), Certain, "it has a handler for SIGTERM, but had not ended"),
+        row(looking(slow(), |look| look.snapshot.threads = None), Certain, "it has a handler for SIGTERM, but had not"),
+        // Not looked at when the signal came: then what it ignores at the end is what is known.
+        row(stuck(asked(), status(b'S', NONE, NONE, TERM, NONE)), Certain, "it ignores SIGTERM"),
+        row(stuck(asked(), status(b'S', NONE, NONE, NONE, NONE)), Certain, "it took SIGTERM, but had not ended"),
+        row(
+            stuck(handled(asked()), status(b'S', NONE, NONE, TERM, NONE)),
+            Certain,
+            "it has a handler for SIGTERM, but had not ended",
+        ),
         row(with_queue, Certain, "at the end 7 connections to port 8080 waited to be accepted"),
         row(at_work(slow(), 21), Certain, "it has a handler for SIGTERM, but was busy"),
         row(at_work(slow(), 3), Certain, "but had not ended"),
         row(looking(at_work(slow(), 3), |look| look.snapshot.status.state = Some(b'R')), Certain, "but was busy"),
+        row(
+            looking(at_work(slow(), 3), |look| look.snapshot.status.state = Some(b'R')),
+            Certain,
+            "it was running, or ready to run",
+        ),
         row(
             looking(slow(), |look| look.wchan = Some(b"do_wait".to_vec())),
             Certain,
@@ -135,7 +158,8 @@ pub(super) fn rows() -> Vec<Row> {
             "it took SIGTERM, but had not ended",
         ),
         row(refused.clone(), Certain, "SIGTERM could not be passed on"),
-        row(refused, Certain, "rinit may not kill it"),
+        row(refused.clone(), Certain, "rinit may not kill it"),
+        row(refused, Certain, "kill gave EPERM (Operation not permitted), and rinit ends, which ends the container"),
         row(change(deaf(), |stuck| stuck.look = None), Likely, "most likely killed by rinit"),
         row(looking(deaf(), |look| look.doomed = None), Likely, "it ignores SIGTERM"),
         // Somebody else's SIGKILL was first, or rinit's was not the end.

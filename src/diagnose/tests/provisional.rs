@@ -5,7 +5,8 @@ use crate::diagnose::provisional;
 use crate::evidence::cgroup::values::Events;
 use crate::evidence::cgroup::{Limit, Use};
 use crate::evidence::running::{Moment, Running};
-use crate::evidence::snapshot::Threads;
+use crate::evidence::snapshot::{Threads, Waiting};
+use crate::evidence::sockets::Backlog;
 
 type Row = (Evidence, Running, &'static str, Confidence, &'static [&'static str]);
 
@@ -20,6 +21,13 @@ fn threads(count: usize, stopped: usize) -> Option<Snapshot> {
 fn holding(signal: Signo) -> Option<Snapshot> {
     let set = Some(SignalSet(0).with(signal));
     seen(Status { pending: set, blocked: set, ..Status::default() })
+}
+
+/// A connection waited to be accepted, at a port that is the program's or not.
+fn waiting(held: Option<bool>, mut event: SignalEvent) -> SignalEvent {
+    let backlog = Backlog { port: 8080, waiting: 126, inode: 1 };
+    event.snapshot.as_mut().unwrap().backlogs = vec![Waiting { backlog, held }];
+    event
 }
 
 /// memory.events `max oom oom_kill` now, from nothing; MiB used and anonymous of a limit of 512 MiB.
@@ -42,6 +50,7 @@ fn not_init(mut evidence: Evidence) -> Evidence {
 pub(super) fn rows() -> Vec<Row> {
     let asked = |event: SignalEvent| got(python(), event);
     let term = || event(Signo::TERM, 25_000);
+    let term_alone = Some(SignalSet(0).with(Signo::TERM));
     let (start, signal, later) = (Moment::Start, Moment::Signal(0), Moment::Asked(0));
     vec![
         (
@@ -97,7 +106,13 @@ pub(super) fn rows() -> Vec<Row> {
             Unknown,
             &["SIGHUP from outside at 14:03:23Z came for python3; later the container was killed"],
         ),
-        (asked(not_heeded(term())), at(signal), "signal-ignored", Possible, &["and it ignores that signal; then"]),
+        (
+            asked(not_heeded(term())),
+            at(signal),
+            "signal-ignored",
+            Possible,
+            &["and it ignores that signal; then", "trap ''"],
+        ),
         (
             asked(not_heeded(term())),
             at(later),
@@ -121,6 +136,35 @@ pub(super) fn rows() -> Vec<Row> {
             "process-frozen",
             Likely,
             &["for it is stopped itself (state T)"],
+        ),
+        // No thread was seen to be stopped, no signal to be blocked.
+        (
+            asked(handled(term())),
+            Running { program: threads(0, 0), ..at(later) },
+            "stop-too-slow",
+            Likely,
+            &["and did not: 25.0 s later it still ran"],
+        ),
+        (
+            asked(handled(term())),
+            Running { program: seen(Status { pending: term_alone, ..Status::default() }), ..at(later) },
+            "stop-too-slow",
+            Likely,
+            &["and did not: 25.0 s later it still ran"],
+        ),
+        (
+            asked(waiting(Some(true), handled(term()))),
+            at(later),
+            "stop-too-slow",
+            Likely,
+            &["next: Events say \"failed liveness probe\": it had hung before the signal came"],
+        ),
+        (
+            asked(waiting(Some(false), handled(term()))),
+            at(later),
+            "stop-too-slow",
+            Likely,
+            &["next: raise terminationGracePeriodSeconds"],
         ),
         (
             asked(rewritten(Fate::Dropped, term())),
@@ -157,6 +201,36 @@ pub(super) fn rows() -> Vec<Row> {
                 "memory.oom.group=1",
                 "Reason OOMKilled, and Finished close to 14:03:23Z: it was this",
             ],
+        ),
+        // Three quarters of the limit.
+        (
+            python(),
+            memory(Moment::Memory, [1, 0, 0], [511, 384], true),
+            "oom-container-limit",
+            Possible,
+            &["at its limit of 512 MiB"],
+        ),
+        (
+            python(),
+            memory(Moment::Memory, [1, 0, 0], [511, 383], true),
+            "killed-without-report",
+            Unknown,
+            &["at its limit of 512 MiB"],
+        ),
+        // Who has most of it is named.
+        (
+            python(),
+            Running { resident_kib: Some(300 << 10), ..memory(Moment::Memory, [1, 0, 0], [511, 500], true) },
+            "oom-container-limit",
+            Possible,
+            &["python3 (pid 7) 300 MiB resident", "or lower what python3 uses"],
+        ),
+        (
+            python(),
+            Running { resident_kib: Some(200 << 10), ..memory(Moment::Memory, [1, 0, 0], [511, 500], true) },
+            "oom-container-limit",
+            Possible,
+            &["or lower what the program uses"],
         ),
         // Page cache gives way.
         (

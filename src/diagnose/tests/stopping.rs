@@ -1,5 +1,6 @@
 //! Ends that need a snapshot, the zombie's limits or what is on disk.
 
+use super::edges::{says, says_not};
 use super::*;
 use crate::evidence::cgroup::Memory;
 use crate::evidence::death::{Death, Executed, Full};
@@ -34,6 +35,12 @@ fn in_group(mut evidence: Evidence) -> Evidence {
 
 fn gone(mut evidence: Evidence) -> Evidence {
     evidence.left = Some(Vec::new());
+    evidence
+}
+
+/// What is left was no child of the program when the signal came.
+fn left_by_another(mut evidence: Evidence) -> Evidence {
+    evidence.left = Some(vec![process(9, b"sleep", 1, b'S')]);
     evidence
 }
 
@@ -84,6 +91,48 @@ fn full(path: &[u8], tmpfs: bool) -> Evidence {
     let mut evidence = death(Limits::default(), 10);
     evidence.death.as_mut().unwrap().full = vec![Full { path: path.to_vec(), tmpfs, size: 64 << 20 }];
     evidence
+}
+
+#[test]
+fn what_shows_nothing_is_not_told() {
+    // By the kernel, and by somebody's kill: the zombie looks alike after a signal that can dump core.
+    let unlimited = pending(file_size(None), Signo::XFSZ);
+    says_not(died(Signo::XFSZ), &unlimited, "still pending at its death");
+    let by_kill = "whether a process sent SIGXCPU with kill";
+    says(died(Signo::XCPU), &cpu(Some(2), None, 300, Some(1)), by_kill);
+    says_not(died(Signo::XCPU), &cpu(Some(2), Some(9), 990, Some(1)), by_kill);
+    // Stacks of musl, where they are musl's, are small, and the fault may be one of a stack.
+    let mut glibc = elf(4000, 4000, 0);
+    glibc.elf.as_mut().unwrap().elf.loader = Some(b"/lib64/ld-linux-x86-64.so.2".to_vec());
+    says_not(died(Signo::SEGV), &glibc, "built for musl");
+    says_not(died(Signo::BUS), &elf(4000, 4000, 0), "built for musl");
+    says(died(Signo::SEGV), &elf(4000, 4000, 131_072), "asks for no larger stacks");
+    says_not(died(Signo::SEGV), &elf(4000, 4000, 131_073), "asks for no larger stacks");
+}
+
+#[test]
+fn who_asked_and_what_to_do_depend_on_the_signal() {
+    let (term, int, kill) = (Signo::TERM, Signo::INT, Signo::KILL);
+    let asked = |event| got(python(), event);
+    says(Outcome::Exited(0), &asked(event(term, 500)), "who asked: a rollout");
+    says(Outcome::Exited(0), &asked(event(int, 500)), "who sent SIGINT");
+    says_not(Outcome::Exited(0), &asked(by(bash(), event(int, 500))), "who sent");
+    let of_bash = asked(by(bash(), event(term, 4)));
+    says(died(term), &of_bash, "after a process of this container asked: bash (pid 12)");
+    says(died(term), &of_bash, "find out why it sent SIGTERM: bash (pid 12)");
+    let advice = "pass a signal on that the program can handle";
+    says(died(kill), &asked(rewritten(Fate::Sent(kill), event(term, 4))), advice);
+    says_not(died(term), &asked(event(term, 4)), advice);
+    says(died(int), &python(), "Ctrl-C at the terminal, if it had one");
+    says(died(Signo::QUIT), &python(), "Ctrl-\\ at the terminal, if it had one");
+    // What a kubelet or Docker sends goes to PID 1, and rinit is told of it.
+    let theirs = "the kubelet's own signal and docker stop";
+    says(died(term), &python(), theirs);
+    says_not(died(term), &not_init(python()), theirs);
+    says_not(died(term), &omitted(python()), theirs);
+    let nearly = asked(event(term, 9200));
+    says_not(Outcome::Exited(0), &not_init(nearly), "near-grace-period");
+    says_not(Outcome::Exited(0), &asked(by(bash(), event(term, 9200))), "near-grace-period");
 }
 
 fn core(pattern: &[u8], limit: u64) -> Evidence {
@@ -164,6 +213,15 @@ pub(super) fn rows() -> Vec<Row> {
             Certain,
             "start sleep itself instead of sh",
         ),
+        (died(term), default(), "shell-kept-signal", Certain, "let sh become sleep instead of waiting for it"),
+        // A script that has become another program.
+        (
+            died(term),
+            pending(with_exe(b"/bin/dash", shell(b"worker", unhandled(event(term, 4)))), term),
+            "stopped-without-handler",
+            Likely,
+            "sleep (pid 8)",
+        ),
         (died(term), shell(b"dash", unhandled(event(term, 4))), "shell-kept-signal", Likely, "most likely the signal"),
         (died(term), opaque(default()), "shell-kept-signal", Likely, "sleep"),
         (died(term), omitted(default()), "shell-kept-signal", Likely, "other signals"),
@@ -178,6 +236,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         (died(term), in_group(default()), "stopped-without-handler", Likely, "sleep (pid 8)"),
         (died(term), gone(default()), "stopped-without-handler", Likely, "no handler"),
+        (died(term), left_by_another(default()), "stopped-without-handler", Likely, "no handler"),
         (
             died(term),
             pending(shell(b"python3", unhandled(event(term, 4))), term),
@@ -193,6 +252,47 @@ pub(super) fn rows() -> Vec<Row> {
             Likely,
             "a shell runs its trap for SIGTERM only",
         ),
+        // Only a hangup says that the terminal went away, and only one of the terminal's.
+        (
+            died(Signo::HUP),
+            pending(got(python(), unhandled(event(Signo::HUP, 4))), Signo::HUP),
+            "stopped-without-handler",
+            Likely,
+            "SIGHUP from outside",
+        ),
+        (
+            died(term),
+            pending(got(python(), by(Origin::Terminal, rewritten(Fate::Sent(term), event(Signo::INT, 4)))), term),
+            "stopped-without-handler",
+            Likely,
+            "passed on as SIGTERM",
+        ),
+        (
+            died(term),
+            pending(got(python(), unhandled(event(term, 2000))), term),
+            "stopped-without-handler",
+            Likely,
+            "2.0 s after",
+        ),
+        // What is pending after a signal that can dump core says nothing.
+        (
+            died(quit),
+            pending(got(python(), event(quit, 4)), quit),
+            "stopped-without-handler",
+            Possible,
+            "one possibility is that it has no handler",
+        ),
+        // After a key the end comes soon, and after a signal that is a request to some programs only within a minute.
+        (
+            Exited(130),
+            got(python(), by(Origin::Terminal, event(Signo::INT, 11_000))),
+            "stopped-by-own-handler",
+            Possible,
+            "11.0 s after SIGINT from the terminal",
+        ),
+        (Exited(130), got(python(), event(Signo::INT, 11_000)), "stopped-by-own-handler", Likely, "128+2"),
+        (Exited(0), got(python(), event(quit, 60_000)), "stopped-cleanly", Likely, "1m00s later"),
+        (Exited(0), got(python(), event(quit, 61_000)), "completed", Likely, "SIGQUIT from outside"),
         // Limits.
         (
             died(Signo::XCPU),
@@ -220,6 +320,8 @@ pub(super) fn rows() -> Vec<Row> {
         (died(Signo::KILL), cpu(Some(1), Some(1), 880, None), "cpu-time-limit", Likely, "kill"),
         (died(Signo::KILL), cpu(Some(1), Some(1), 700, None), "killed-by-unknown", Unknown, "sender"),
         (died(Signo::KILL), cpu(None, None, 8000, None), "killed-by-unknown", Unknown, "sender"),
+        // The soft limit is no reason for SIGKILL.
+        (died(Signo::KILL), cpu(Some(2), None, 3000, None), "killed-by-unknown", Unknown, "sender"),
         (died(Signo::XFSZ), file_size(Some(4096)), "file-size-limit", Likely, "its limit of 4096 bytes"),
         (died(Signo::XFSZ), file_size(None), "unhandled-signal", Likely, "SIGXFSZ"),
         // Places.
@@ -327,6 +429,13 @@ pub(super) fn rows() -> Vec<Row> {
         (
             Exited(143),
             with_exe(b"/opt/jre/bin/java", got(ran(b"java"), handled(event(term, 3200)))),
+            "stopped-by-own-handler",
+            Likely,
+            "128+15",
+        ),
+        (
+            Exited(143),
+            with_exe(b"/usr/bin/python3", got(python(), childless(handled(event(term, 3200))))),
             "stopped-by-own-handler",
             Likely,
             "128+15",
