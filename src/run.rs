@@ -265,34 +265,8 @@ impl Given {
         if let Outcome::NotStarted(StartError { stage: Stage::Exec, .. }) = outcome {
             evidence.inspection = Some(inspect(&evidence.command.program, directory, true));
         }
-        // A file that is cut off kills its program; Go ends with 2, Rust with 101, after a panic; every other failure is
-        // read by the program's name.
         if let Outcome::Signaled { signal: Signo::SEGV | Signo::BUS, .. } | Outcome::Exited(1..) = outcome {
-            // What dies in its execve, or soon after, has no /proc/PID/exe any more.
-            let roads = OnceCell::new();
-            let open = |path: &Path| roads.get_or_init(Roads::read).as_ref().is_some_and(|roads| roads.is_open(path));
-            let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
-            let exe = exe.or_else(|| {
-                let (name, path) = (&evidence.command.program, path());
-                let file = child::first_executable(name, path.as_deref(), directory, open)?;
-                Executed::of_file(&PathBuf::from(OsString::from_vec(file)), open)
-            });
-            let file = exe.clone().map(|exe| PathBuf::from(OsString::from_vec(exe)));
-            match outcome {
-                Outcome::Exited(code) => {
-                    evidence.executed.get_or_insert_default().exe = exe;
-                    let (name, path) = (&evidence.command.program, path());
-                    let script = Some(name).filter(|_| matches!(code, 2 | 126));
-                    let script =
-                        script.and_then(|name| child::first_executable(name, path.as_deref(), directory, open));
-                    evidence.unread = script.and_then(|script| {
-                        evidence.executed.as_ref()?.unread(&PathBuf::from(OsString::from_vec(script)))
-                    });
-                    let file = file.filter(|file| matches!(code, 2 | 101) && open(file));
-                    evidence.language = file.and_then(|file| Language::of(&file));
-                }
-                _ => evidence.elf = file.filter(|file| open(file)).and_then(|file| Executable::read(&file)),
-            }
+            Self::look_at_file(evidence, outcome, directory);
         }
         if let Some(claim) = diagnose::claim(&outcome, evidence) {
             let path = path();
@@ -305,6 +279,31 @@ impl Given {
                 until: deadline.checked_sub(stderr::PATIENCE * 3 / 4).unwrap_or(deadline),
             };
             evidence.checked = check_claim(&claim, &context);
+        }
+    }
+
+    /// Looks at the file that PROGRAM was: one that is cut off kills its program; Go ends with 2, Rust with 101, after a
+    /// panic; a shell with 2 or 126, where it may not read its script; every other failure is read by the program's name.
+    fn look_at_file(evidence: &mut Evidence, outcome: Outcome, directory: Option<&Path>) {
+        let roads = OnceCell::new();
+        let open = |path: &Path| roads.get_or_init(Roads::read).as_ref().is_some_and(|roads| roads.is_open(path));
+        let named = || {
+            let file = child::first_executable(&evidence.command.program, path().as_deref(), directory, open)?;
+            Some(PathBuf::from(OsString::from_vec(file)))
+        };
+        let exe = evidence.executed.as_ref().and_then(|executed| executed.exe.clone());
+        // What dies in its execve, or soon after, has no /proc/PID/exe any more.
+        let exe = exe.or_else(|| Executed::of_file(&named()?, open));
+        let file = exe.clone().map(|exe| PathBuf::from(OsString::from_vec(exe)));
+        if let Outcome::Exited(code) = outcome {
+            let script = if matches!(code, 2 | 126) { named() } else { None };
+            let executed = evidence.executed.get_or_insert_default();
+            executed.exe = exe;
+            evidence.unread = script.and_then(|script| executed.unread(&script));
+            evidence.language =
+                file.filter(|file| matches!(code, 2 | 101) && open(file)).and_then(|file| Language::of(&file));
+        } else {
+            evidence.elf = file.filter(|file| open(file)).and_then(|file| Executable::read(&file));
         }
     }
 
