@@ -271,7 +271,8 @@ fn traced(lines: &[Vec<u8>], at: usize, end: End, names: &[&[u8]]) -> Option<Fou
 /// The line at `at`. C++ says what was thrown in the line before.
 fn quoted(lines: &[Vec<u8>], at: usize) -> Option<Vec<u8>> {
     let text = lines.get(at)?.trim_ascii();
-    let before = at.checked_sub(1).and_then(|before| lines.get(before)).filter(|_| text.starts_with(b"what():"));
+    let before = at.checked_sub(1).and_then(|before| lines.get(before));
+    let before = before.filter(|before| text.starts_with(b"what():") && before.starts_with(b"terminate called"));
     Some(before.map_or_else(|| text.to_vec(), |before| [before, text].join(&b", "[..])))
 }
 
