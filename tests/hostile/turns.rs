@@ -108,29 +108,3 @@ fn a_storm_of_signals_keeps_no_other_kind_back() {
         run.wait().assert_code(143);
     });
 }
-
-/// A test that is killed takes its rinit along, and what nobody looks for any more must end by itself.
-#[test]
-fn what_has_no_end_ends_with_rinit() {
-    const PROGRAMS: [&[&str]; 5] =
-        [&["litter", "12"], &["forks", "gone"], &["stops"], &["pesters", "10", "3"], &["count", "1000000000"]];
-    let (probe, rinit) = (common::probe(), common::rinit());
-    each(PROGRAMS, |program| {
-        // In a namespace all the same: its PID 1 waits until nobody is left.
-        let run = Rinit::as_init().deadline(patience()).init(&probe).args(["last".as_ref(), rinit.as_os_str()]);
-        // Those that are stopped go on, and SIGTERM has no effect on some.
-        let mut run = run.args(["-d", "600s", "--"]).args([&probe]).args(program).spawn();
-        let rinit = run.program();
-        if program[0] == "litter" {
-            let program = run.until("PROGRAM is there", || proc::children(rinit).into_iter().min());
-            // Who is stopped cannot look for rinit: the drain lets it go on.
-            let stopped = || proc::children(rinit).into_iter().any(|left| proc::state(left) == Some('T'));
-            let over = || !matches!(proc::state(program), Some('R' | 'S' | 'D')) && !stopped();
-            run.until("PROGRAM has ended", || over().then_some(()));
-        } else {
-            run.ready();
-        }
-        common::kill(rinit, libc::SIGKILL);
-        run.wait().assert_code(0);
-    });
-}

@@ -16,7 +16,7 @@ mod state;
 
 use std::ffi::{CStr, c_char, c_int};
 
-const USAGE: &str = "probe: listen|state|exit|die|hold|block|deaf-handler|litter|orphans|leave|daemonise|seccomp|deny|bury|parent|noreap|gate|around|eat|storm|contain|inside|forks|zombies|stops|pesters|orphans-at-once|reap|last|attack-log|names|traced|traceme|touch|ends|takes|count";
+const USAGE: &str = "probe: listen|state|exit|die|hold|block|deaf-handler|litter|orphans|leave|daemonise|seccomp|deny|bury|parent|noreap|gate|around|eat|storm|contain|inside|forks|zombies|stops|pesters|orphans-at-once|reap|attack-log|names|traced|traceme|touch|ends|takes|count";
 
 /// An exit status that no test expects otherwise: it lived on.
 pub const SURVIVED: c_int = 77;
@@ -59,7 +59,6 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         ["pesters", signals] => hostile::pesters(signals, None),
         ["pesters", signals, status] => hostile::pesters(signals, Some(status.parse().unwrap())),
         ["orphans-at-once", count] => processes::orphans_at_once(count.parse().unwrap()),
-        ["last", ..] => processes::last(&args[2..]),
         ["reap", ..] => processes::reap(&args[2..]),
         ["attack-log", log, victim] => attack::log(log, victim),
         ["names", how, ..] => attack::names(how),

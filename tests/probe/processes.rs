@@ -276,13 +276,6 @@ pub fn reap(command: &[&CStr]) -> i32 {
     libc::WEXITSTATUS(status)
 }
 
-/// An init that ends when everybody else has.
-pub fn last(command: &[&CStr]) -> i32 {
-    start(command);
-    while unsafe { libc::waitpid(-1, ptr::null_mut(), 0) } > 0 {}
-    0
-}
-
 fn start(command: &[&CStr]) -> i32 {
     let pid = raw::fork();
     if pid == 0 {
