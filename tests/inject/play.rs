@@ -64,6 +64,8 @@ struct Play<'a> {
     /// The signal that may have been lost.
     last: Option<(i32, bool)>,
     killed: bool,
+    /// Whether what PROGRAM writes comes through rinit.
+    relays: bool,
 }
 
 /// Plays `scenario` with `plan`. rinit makes no more than `most` calls of its own.
@@ -100,7 +102,9 @@ pub fn play(scenario: &Scenario, plan: Plan, most: usize) -> Run {
         });
         is_ready.recv().unwrap();
         drop(opener);
-        let mut play = Play { run, rinit: pid, plan, progress: &progress, log: log.clone(), last: None, killed: false };
+        let relays = scenario.options.contains(&"--tail-stdout");
+        let mut play =
+            Play { run, rinit: pid, plan, progress: &progress, log: log.clone(), last: None, killed: false, relays };
         let played = catch_unwind(AssertUnwindSafe(|| play.steps(scenario.steps)));
         let signals_lost = play.loses_signals();
         let Play { run, killed, .. } = play;
@@ -229,7 +233,19 @@ impl Play<'_> {
     }
 
     fn line(&mut self) -> bool {
-        self.wait_for(|play, limit| play.run.line_within(limit).is_some())
+        let start = Instant::now();
+        self.wait_for(|play, limit| {
+            play.run.line_within(limit).is_some() || play.loses_lines() && start.elapsed() > Duration::from_secs(2)
+        })
+    }
+
+    /// Whether writing is what fails: then a line may not come through, as it would not without rinit.
+    fn loses_lines(&self) -> bool {
+        let calls = [libc::SYS_write, libc::SYS_writev, libc::SYS_pwritev2, libc::SYS_splice, libc::SYS_tee];
+        self.relays
+            && self.progress.hits.load(Relaxed) > 0
+            && matches!(self.plan.act, Act::Fail(_) | Act::FailForEver(_))
+            && calls.contains(&self.plan.call)
     }
 
     fn end(&mut self) -> bool {
