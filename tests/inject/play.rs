@@ -248,6 +248,11 @@ impl Play<'_> {
             && calls.contains(&self.plan.call)
     }
 
+    /// Whether PROGRAM's reader is gone: it is told so by SIGPIPE, and the probe writes a line for each signal.
+    fn breaks_the_pipe(&self) -> bool {
+        self.loses_lines() && matches!(self.plan.act, Act::Fail(libc::EPIPE) | Act::FailForEver(libc::EPIPE))
+    }
+
     fn end(&mut self) -> bool {
         self.wait_for(|play, limit| {
             let _ = play.run.line_within(limit);
@@ -267,7 +272,7 @@ impl Play<'_> {
             }
             assert!(start.elapsed() < DEADLINE, "not in time");
             let program = self.progress.program.load(Relaxed);
-            if self.loses_signals() && program != 0 {
+            if (self.loses_signals() || self.breaks_the_pipe()) && program != 0 {
                 match self.last {
                     Some((signal, queue)) if attempt < 3 => _ = self.send(signal, queue),
                     _ => {
