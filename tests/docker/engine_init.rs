@@ -85,7 +85,8 @@ impl Engine {
         let component = r#"{{range .Server.Components}}{{if eq .Name "docker-init"}}{{.Version}}{{end}}{{end}}"#;
         let version = format!("{}_rinit", env!("CARGO_PKG_VERSION"));
         assert_eq!(self.ok(&["version", "--format", component]), version);
-        let log = self.log();
+        // Its own directory is called after rinit.
+        let log = self.log().replace(&self.path(""), "");
         let warnings: Vec<&str> =
             log.lines().filter(|l| !l.contains("level=info") && l.to_lowercase().contains("init")).collect();
         assert!(warnings.is_empty(), "{warnings:#?}");
