@@ -100,11 +100,12 @@ impl TerminationLog {
     }
 
     /// In Kubernetes each start of a container has a new file. Elsewhere the report of an earlier run may be in it, and
-    /// would pass for this one's. In a mount, somebody else's may be: an outer rinit's, unless rinit is PID 1.
+    /// would pass for this one's. In a mount, somebody else's may be: an outer rinit's, unless rinit is PID 1. Where the
+    /// mount table cannot be read, it may be one.
     fn drop_older_report(&self, is_init: bool) {
         let Ok(content) = self.content() else { return };
         if let Some(start) = find_report(&content)
-            && (is_init || !mounts().any(|mount| mount.mount_point == self.path.as_os_str().as_bytes()))
+            && (is_init || is_mount(&self.path) == Some(false))
         {
             let _ = self.file.set_len(start as u64);
         }
@@ -381,7 +382,7 @@ fn escaped(path: &Path) -> String {
 fn default_path(is_init: bool) -> PathBuf {
     let mut pods_own = None;
     if is_init {
-        for mount in mounts() {
+        for mount in mounts().into_iter().flatten() {
             if mount.mount_point == DEFAULT.as_bytes() {
                 return PathBuf::from(DEFAULT);
             }
@@ -394,15 +395,20 @@ fn default_path(is_init: bool) -> PathBuf {
 }
 
 /// The mount table, line by line: what is touched here stays in rinit's memory for as long as PROGRAM runs.
-fn mounts() -> impl Iterator<Item = Mount> {
+fn mounts() -> Option<impl Iterator<Item = Mount>> {
     let mut line = Vec::with_capacity(512);
-    let mut table = File::open("/proc/self/mountinfo").ok().map(|table| BufReader::with_capacity(1024, table));
-    std::iter::from_fn(move || {
+    let mut table = BufReader::with_capacity(1024, File::open("/proc/self/mountinfo").ok()?);
+    let mounts = std::iter::from_fn(move || {
         line.clear();
-        table.as_mut()?.read_until(b'\n', &mut line).ok().filter(|length| *length > 0)?;
+        table.read_until(b'\n', &mut line).ok().filter(|length| *length > 0)?;
         Some(Mount::parse(&line))
-    })
-    .flatten()
+    });
+    Some(mounts.flatten())
+}
+
+/// `None` without a mount table.
+fn is_mount(path: &Path) -> Option<bool> {
+    Some(mounts()?.any(|mount| mount.mount_point == path.as_os_str().as_bytes()))
 }
 
 /// The look of `--check`: what would be used and what is in it. Nothing is changed, no writer of a FIFO is woken.
@@ -446,7 +452,7 @@ impl Look {
             Setting::Path(path) => PathBuf::from(path),
             Setting::Default => default_path(is_init),
         };
-        let is_mount = mounts().any(|mount| mount.mount_point == path.as_os_str().as_bytes());
+        let is_mount = is_mount(&path) == Some(true);
         let may_write = |path: &Path| eaccess(path, AccessFlags::W_OK).is_ok();
         let (writable, content) = match path.symlink_metadata() {
             Err(error) if errno_of(&error) == Errno::ENOENT => {

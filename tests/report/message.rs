@@ -147,6 +147,10 @@ fn an_older_report_in_a_mounted_file_is_dropped_by_pid_1_alone() {
     let run = Rinit::as_init().init("/bin/sh").default_log(&dev).bind(&log, DEFAULT);
     run.args(["-c", "\"$0\" sh -c 'exit 4'; exit $?"]).args([rinit()]).run().assert_code(4);
     assert_report(&log, "status 3");
+    // Without a mount table it may be a mount, too.
+    let run = Rinit::as_init().init("/bin/sh").hide("/proc").env("RINIT_TERMINATION_LOG", &log);
+    run.args(["-c", "\"$0\" sh -c 'exit 4'; exit $?"]).args([rinit()]).run().assert_code(4);
+    assert_report(&log, "status 3");
 }
 
 #[test]
